@@ -1,0 +1,103 @@
+"""Agents in files: plain tensors and numbers only, so that reading one never runs code."""
+
+import copy
+import dataclasses
+import os
+import pathlib
+
+import torch
+
+from lecture_utils.hyperparameters import Hyperparameters
+
+FORMAT = 1
+
+
+def save(agent, path, resumable=True):
+    """Write `agent` to `path`, under a temporary name first."""
+    path = pathlib.Path(path)
+    temporary = path.with_name(path.name + ".tmp")
+    torch.save(_state(agent, resumable), temporary)
+    os.replace(temporary, path)
+
+
+def load(cls, path, device="cpu"):
+    """The agent of class `cls` in `path`; FileNotFoundError or ValueError says what is wrong with the file."""
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such checkpoint; agent.save(path) writes one, and `make data` those of data/")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds here, and which is no help to a reader
+        raise ValueError(f"{path} is damaged or not a checkpoint ({type(error).__name__}); agent.save writes them") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise ValueError(f"{path} is not a checkpoint of this package (format {FORMAT}); agent.save writes them")
+    if state["algorithm"] != cls.__name__:
+        raise ValueError(f"{path} holds an agent of {state['algorithm']}, not {cls.__name__}: use {state['algorithm']}.load")
+    try:
+        return _restore(cls, state, device)
+    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
+        raise ValueError(f"{path} does not hold a whole agent ({type(error).__name__}: {error})") from None
+
+
+def select(agent, runs):
+    """A copy of `agent` with only the runs of these indices."""
+    runs = list(runs)
+    if not runs or not all(isinstance(r, int) and 0 <= r < agent.runs for r in runs):
+        raise ValueError(f"runs must be a list of indices in [0, {agent.runs}), got {runs!r}")
+    state = _state(agent, resumable=True)
+
+    def rows(x):
+        return x[runs] if x.ndim else x
+
+    for name in ("actor", "critic"):
+        state[name] = {key: rows(x) for key, x in state[name].items()}
+        moments = state["optimizers"][name]["state"]
+        state["optimizers"][name]["state"] = {
+            i: {key: rows(x) for key, x in one.items()} for i, one in moments.items()
+        }
+    state["generators"] = state["generators"][runs]
+    state["seeds"] = [agent.seeds[r] for r in runs]
+    return _restore(type(agent), state, agent.device)
+
+
+def _state(agent, resumable):
+    state = {
+        "format": FORMAT,
+        "algorithm": type(agent).__name__,
+        "hyperparameters": dataclasses.asdict(agent.hyperparameters),
+        "obs_dim": agent.obs_dim,
+        "action_dim": agent.action_dim,
+        "action_limit": agent.action_limit,
+        "seeds": list(agent.seeds),
+        "updates": agent.updates,
+        "episodes": agent.episodes,
+        "actor": {name: x.cpu() for name, x in agent.actor.state_dict().items()},
+        "critic": {name: x.cpu() for name, x in agent.critic.state_dict().items()},
+        "generators": torch.stack([generator.get_state() for generator in agent.generators]),
+    }
+    if resumable:
+        state["optimizers"] = {
+            "actor": copy.deepcopy(agent.actor_optimizer.state_dict()),
+            "critic": copy.deepcopy(agent.critic_optimizer.state_dict()),
+        }
+    return state
+
+
+def _restore(cls, state, device):
+    agent = cls(
+        state["obs_dim"],
+        state["action_dim"],
+        Hyperparameters(**state["hyperparameters"]),
+        seeds=state["seeds"],
+        device=device,
+        action_limit=state["action_limit"],
+    )
+    agent.actor.load_state_dict(state["actor"])
+    agent.critic.load_state_dict(state["critic"])
+    agent.refresh()
+    for name in state.get("optimizers", {}):
+        getattr(agent, f"{name}_optimizer").load_state_dict(state["optimizers"][name])
+    for generator, one in zip(agent.generators, state["generators"], strict=True):
+        generator.set_state(one.clone())  # set_state reads a view from its storage's start
+    agent.updates, agent.episodes = state["updates"], state["episodes"]
+    return agent

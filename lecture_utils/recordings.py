@@ -1,0 +1,135 @@
+"""The recorded training runs in data/: reading them, checking them, and making them again.
+
+`python -m lecture_utils.recordings` (that is `make data`) trains the lecture's recipe and writes logs, agents, README
+and checksums. It can be stopped: called again it goes on where it was, from what it keeps in build/recordings.
+"""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import importlib.metadata
+import os
+import pathlib
+import platform
+
+import pandas as pd
+import torch
+
+from lecture_utils.agents import A2C, PPO
+from lecture_utils.training import LOG_COLUMNS, train
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+DATA = ROOT / "data"
+CHECKSUMS = "SHA256SUMS"
+
+AGENTS = {"ppo": PPO, "a2c": A2C}
+SEEDS = range(16)
+EPISODES = 3000
+EARLY = 250  # episodes after which an early agent is kept
+CHUNK = 250  # episodes between two savings
+
+
+def load_log(name, folder=DATA):
+    """The recorded log `name` ("ppo", "a2c") as train returns it: a DataFrame of 16 runs x 3,000 episodes.
+
+    Raises FileNotFoundError or ValueError that say which file, what is wrong and how to make it again.
+    """
+    path = checked(f"{name}.csv", folder)
+    try:
+        log = pd.read_csv(path)
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors
+        raise ValueError(f"{path} is not a log ({error}); `make data` makes it again") from None
+    if tuple(log.columns) != LOG_COLUMNS:
+        raise ValueError(f"{path} has columns {list(log.columns)}, not {list(LOG_COLUMNS)}; `make data` makes it again")
+    return log
+
+
+def load_agent(name, device="cpu", folder=DATA):
+    """The recorded agent `name`: "ppo" or "a2c" after 3,000 episodes, "ppo_early" or "a2c_early" after 250."""
+    algorithm = name.removesuffix("_early")
+    if algorithm not in AGENTS:
+        raise ValueError(f"name must be one of {[*AGENTS, *(f'{a}_early' for a in AGENTS)]}, got {name!r}")
+    return AGENTS[algorithm].load(checked(f"{name}.pt", folder), device)
+
+
+def checked(name, folder=DATA):
+    """The path of a file in data/, after comparing its SHA-256 with the recorded one."""
+    path, sums = pathlib.Path(folder) / name, pathlib.Path(folder) / CHECKSUMS
+    for needed in (sums, path):
+        if not needed.is_file():
+            raise FileNotFoundError(f"{needed} is missing; `make data` makes it again (or fetch it with git)")
+    recorded = dict(reversed(line.split()) for line in sums.read_text().splitlines() if len(line.split()) == 2)
+    if recorded.get(name) != hashlib.sha256(path.read_bytes()).hexdigest():
+        raise ValueError(f"{path} is damaged or was changed: its checksum is not the one in {sums.name}. "
+                         f"`git checkout -- data/{name}` brings it back, `make data` makes it again")  # fmt: skip
+    return path
+
+
+def record(name, workspace, folder=DATA, seeds=SEEDS, episodes=EPISODES, early=EARLY, chunk=CHUNK):
+    """Train `name` and write its log and agents; goes on from `workspace` where an earlier call was stopped."""
+    torch.set_num_threads(1)
+    workspace, folder = pathlib.Path(workspace), pathlib.Path(folder)
+    for place in (workspace, folder):
+        place.mkdir(parents=True, exist_ok=True)
+    agent, log = _resume(AGENTS[name], workspace / f"{name}.pt", seeds)
+    while agent.episodes < episodes:
+        log = pd.concat([log, train(agent, min(chunk, episodes - agent.episodes), progress=False)])
+        if agent.episodes == early:
+            agent.save(folder / f"{name}_early.pt", resumable=False)
+        # The agent carries the name that resuming looks for, so it is written last, with its log's name inside.
+        _write_log(log, workspace / f"{name}-{agent.episodes}.csv", float_format=None)
+        agent.save(workspace / f"{name}.pt")
+        print(f"{name}: {agent.episodes} of {episodes} episodes, last {chunk}: "
+              f"{log[log.episode >= agent.episodes - chunk].reward.mean():.0f}", flush=True)  # fmt: skip
+    _write_log(log, folder / f"{name}.csv", float_format="%.6g")
+    agent.save(folder / f"{name}.pt", resumable=False)
+
+
+def _resume(cls, path, seeds):
+    if not path.is_file():
+        return cls(3, 1, seeds=seeds), pd.DataFrame(columns=LOG_COLUMNS)
+    agent = cls.load(path)
+    return agent, pd.read_csv(path.with_name(f"{path.stem}-{agent.episodes}.csv"))
+
+
+def _write_log(log, path, float_format):
+    log = log[list(LOG_COLUMNS)].sort_values(["run", "episode"])
+    temporary = path.with_name(path.name + ".tmp")
+    log.to_csv(temporary, index=False, float_format=float_format, lineterminator="\n")
+    os.replace(temporary, path)
+
+
+def write_checksums(folder=DATA):
+    """Record the SHA-256 of every log and agent in `folder`, in the format of sha256sum."""
+    folder = pathlib.Path(folder)
+    paths = sorted(path for path in folder.iterdir() if path.suffix in {".csv", ".pt", ".npz"})
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in paths]
+    (folder / CHECKSUMS).write_text("".join(lines))
+
+
+def write_readme(folder=DATA):
+    """Say in data/README.md what the files are and what made them."""
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "gymnasium", "pandas")}
+    recipe = dataclasses.asdict(PPO.default)
+    template = (pathlib.Path(folder) / "README.template.md").read_text()
+    (pathlib.Path(folder) / "README.md").write_text(
+        template.format(
+            versions=", ".join(f"{k} {v}" for k, v in {"Python": platform.python_version(), **versions}.items()),
+            recipe="\n".join(f"| {name} | {value} |" for name, value in recipe.items()),
+            runs=len(SEEDS), episodes=EPISODES, early=EARLY, a2c_passes=A2C.default.passes,
+        )
+    )  # fmt: skip
+
+
+def main():
+    """Make every recorded file again, each algorithm in a process of its own."""
+    workspace = ROOT / "build" / "recordings"
+    with concurrent.futures.ProcessPoolExecutor(max_workers=min(os.cpu_count(), len(AGENTS))) as pool:
+        for job in [pool.submit(record, name, workspace) for name in AGENTS]:
+            job.result()
+    write_checksums()
+    write_readme()
+
+
+if __name__ == "__main__":
+    main()
