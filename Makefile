@@ -1,0 +1,38 @@
+# Everything happens in .venv, made on first use from pyproject.toml and constraints.txt.
+PYTHON ?= python3
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+READY := .venv/ready
+
+.PHONY: help lecture test lab data bench clean
+
+help:  ## list what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+
+lecture: $(READY)  ## execute every notebook and write the pages to build/
+	$(BIN)/python -m sphinx -q -W --keep-going -b html notebooks build
+	@echo "The lecture is in build/index.html: open it in a browser, no network needed."
+
+test: $(READY)  ## run everything that continuous integration runs
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest --nbval notebooks
+
+lab: $(READY)  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+data: $(READY)  ## make every file in data/ and figures/ again (resumable)
+	$(BIN)/python -m lecture_utils.recordings
+	$(BIN)/python -m lecture_utils.optimal
+	$(BIN)/python -m lecture_utils.true_advantages
+	$(BIN)/python -m lecture_utils.figures
+
+bench: $(READY)  ## time training beside a plain loop
+	$(BIN)/python -m pytest -s tests/benchmarks
+
+clean:  ## remove what was built (the environment too)
+	rm -rf build .venv *.egg-info
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,pages]"
+	@touch $@

@@ -1,0 +1,50 @@
+"""Sphinx builds the pages from these notebooks (make lecture). Everything a page needs is written into build/."""
+
+import docutils.nodes
+import math_core
+
+project = "Proximal Policy Optimization, measured"
+author = "the authors of the PPO lecture"
+copyright = "2026, the authors of the PPO lecture"
+
+extensions = ["myst_nb"]
+exclude_patterns = ["**.ipynb_checkpoints"]
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
+myst_dmath_double_inline = True
+myst_heading_anchors = 3
+
+nb_execution_mode = "cache"  # executes what changed since the last build
+nb_execution_cache_path = "../build/.jupyter_cache"
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+# A page has no kernel: panels and progress bars show their text, and nothing is asked of the network.
+nb_ipywidgets_js = {}
+nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
+
+html_theme = "sphinx_book_theme"
+html_title = "PPO, measured"
+html_theme_options = {"show_toc_level": 2, "use_download_button": False, "use_fullscreen_button": False}
+html_copy_source = False
+html_show_sourcelink = False
+
+_converter = math_core.LatexToMathML()
+
+
+def _write_math(displaystyle):
+    def visit(writer, node):
+        mathml = _converter.convert_with_local_state(node.astext(), displaystyle=displaystyle)
+        writer.body.append(f'<div class="math">{mathml}</div>' if displaystyle else mathml)
+        raise docutils.nodes.SkipNode
+
+    return visit
+
+
+def setup(app):
+    """Write formulas as MathML while building: every browser shows it, without a script."""
+    app.add_html_math_renderer(
+        "mathml", inline_renderers=(_write_math(False), None), block_renderers=(_write_math(True), None)
+    )
+
+
+html_math_renderer = "mathml"
