@@ -21,12 +21,15 @@ from lecture_utils.training import LOG_COLUMNS, train
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DATA = ROOT / "data"
 CHECKSUMS = "SHA256SUMS"
+RECORDED = "<!-- below this line: written by `make data` -->"
 
 AGENTS = {"ppo": PPO, "a2c": A2C}
 SEEDS = range(16)
 EPISODES = 3000
 EARLY = 250  # episodes after which an early agent is kept
 CHUNK = 250  # episodes between two savings
+# Floats are double already in memory: a log that was written, read and continued is then the same to the last digit.
+DTYPES = {name: int if name in ("run", "episode") else float for name in LOG_COLUMNS}
 
 
 def load_log(name, folder=DATA):
@@ -73,7 +76,12 @@ def record(name, workspace, folder=DATA, seeds=SEEDS, episodes=EPISODES, early=E
         place.mkdir(parents=True, exist_ok=True)
     agent, log = _resume(AGENTS[name], workspace / f"{name}.pt", seeds)
     while agent.episodes < episodes:
-        log = pd.concat([log, train(agent, min(chunk, episodes - agent.episodes), progress=False)])
+        goal = min(agent.episodes + chunk, episodes)
+        new = train(agent, goal - agent.episodes, progress=False)
+        if agent.episodes < goal:
+            # train swallowed it. The half chunk is not kept, so that a stopped recording ends as an unstopped one does.
+            raise KeyboardInterrupt
+        log = pd.concat([log, new], ignore_index=True).astype(DTYPES)
         if agent.episodes == early:
             agent.save(folder / f"{name}_early.pt", resumable=False)
         # The agent carries the name that resuming looks for, so it is written last, with its log's name inside.
@@ -89,7 +97,8 @@ def _resume(cls, path, seeds):
     if not path.is_file():
         return cls(3, 1, seeds=seeds), pd.DataFrame(columns=LOG_COLUMNS)
     agent = cls.load(path)
-    return agent, pd.read_csv(path.with_name(f"{path.stem}-{agent.episodes}.csv"))
+    # Python's own reader gives every float back to the last bit, in every version of pandas.
+    return agent, pd.read_csv(path.with_name(f"{path.stem}-{agent.episodes}.csv"), engine="python")
 
 
 def _write_log(log, path, float_format):
@@ -108,17 +117,17 @@ def write_checksums(folder=DATA):
 
 
 def write_readme(folder=DATA):
-    """Say in data/README.md what the files are and what made them."""
-    versions = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "gymnasium", "pandas")}
-    recipe = dataclasses.asdict(PPO.default)
-    template = (pathlib.Path(folder) / "README.template.md").read_text()
-    (pathlib.Path(folder) / "README.md").write_text(
-        template.format(
-            versions=", ".join(f"{k} {v}" for k, v in {"Python": platform.python_version(), **versions}.items()),
-            recipe="\n".join(f"| {name} | {value} |" for name, value in recipe.items()),
-            runs=len(SEEDS), episodes=EPISODES, early=EARLY, a2c_passes=A2C.default.passes,
-        )
-    )  # fmt: skip
+    """Put recipe and versions into data/README.md, below its line RECORDED."""
+    versions = {"Python": platform.python_version()}
+    versions |= {name: importlib.metadata.version(name) for name in ("torch", "numpy", "gymnasium", "pandas")}
+    fields = dataclasses.asdict(PPO.default)
+    rows = [f"| {name} | {value} | {getattr(A2C.default, name)} |\n" for name, value in fields.items()]
+    path = pathlib.Path(folder) / "README.md"
+    kept = path.read_text().split(RECORDED)[0]
+    made_with = ", ".join(f"{name} {version}" for name, version in versions.items())
+    path.write_text(
+        f"{kept}{RECORDED}\n\nMade with {made_with}.\n\n| field | PPO | A2C |\n| --- | --- | --- |\n{''.join(rows)}"
+    )
 
 
 def main():

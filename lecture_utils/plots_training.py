@@ -1,0 +1,52 @@
+"""Figures of training logs."""
+
+import numpy as np
+
+from lecture_utils.plots import PALETTE, new_figure
+
+
+def learning_curves(log, live=None, window=50, optimum=None):
+    """Return over episodes: every run of `log` thin, their mean thick, the runs of `live` in colour on top.
+
+    log, live: DataFrames with run, episode, reward (as train returns them). Each point is the mean of the `window`
+    episodes before it. optimum: a mean return to draw as a line.
+    """
+    figure, axes = new_figure(width=7.2, height=3.4)
+    curves = smoothed(log, window)
+    axes.plot(curves.index, curves, color=PALETTE["grey"], linewidth=0.7, alpha=0.6, linestyle="-")
+    axes.plot([], [], color=PALETTE["grey"], linewidth=0.7, linestyle="-", label=f"{curves.shape[1]} recorded runs")
+    axes.plot(curves.index, curves.mean(axis=1), color=PALETTE["black"], linestyle="-", label="their mean")
+    if live is not None:
+        curves = smoothed(live, window)
+        axes.plot(curves.index, curves, color=PALETTE["orange"], linewidth=1.6, linestyle="--")
+        axes.plot([], [], color=PALETTE["orange"], linewidth=1.6, linestyle="--", label=f"{curves.shape[1]} live runs")
+    if optimum is not None:
+        axes.axhline(optimum, color=PALETTE["green"], linestyle=":", label="optimum")
+    axes.set(xlabel="episode (200 steps each)", ylabel=f"return, mean of {window} episodes")
+    axes.legend(loc="lower right")
+    return figure
+
+
+def smoothed(log, window):
+    """Trailing means over `window` episodes: a DataFrame with episodes as rows and runs as columns."""
+    table = log.pivot(index="episode", columns="run", values="reward")
+    every = max(1, window // 10)  # more points than that are not seen, and make an SVG of a megabyte
+    return table.rolling(window, min_periods=min(window, 10)).mean().iloc[::every]
+
+
+def scores(groups, labels):
+    """One dot a run, one row a group, the mean of each group as a bar.
+
+    groups: arrays (R,) of scores (mean returns). labels: a name for each.
+    """
+    figure, axes = new_figure(width=7.2, height=0.7 + 0.6 * len(groups))
+    markers, colors = "osD^v", ("blue", "orange", "green", "purple", "black")
+    for row, (group, marker, color) in enumerate(zip(groups, markers, colors, strict=False)):
+        axes.plot(group, np.full(len(group), row), marker, color=PALETTE[color], alpha=0.6, linestyle="none")
+        axes.plot([np.mean(group)] * 2, [row - 0.3, row + 0.3], color=PALETTE["black"], linestyle="-")
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set(
+        xlabel="mean return of a run over 100 episodes (0 is unreachable, higher is better)",
+        ylim=(len(groups) - 0.5, -0.5),
+    )
+    return figure
