@@ -1,0 +1,196 @@
+"""What a notebook of the series must hold to. Each check takes the notebook as a dict and returns its problems."""
+
+import ast
+import itertools
+import pathlib
+import re
+import statistics
+
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
+PRIVATE = re.compile(r"/(?:work|tmp|home|root|Users|private|mnt)/\w|[A-Z]:\\Users")
+LAST_SECTIONS = ("Takeaways", "Common mistakes", "Exercises", "Where next", "References")
+QUOTES_ALL = ("Takeaways", "Common mistakes")  # these sum up: they may quote a number from anywhere in the notebook
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def code_cells(notebook):
+    return [c for c in notebook["cells"] if c["cell_type"] == "code" and source(c).strip()]
+
+
+def tags(cell):
+    return cell["metadata"].get("tags", [])
+
+
+def text_outputs(cell):
+    """All text that a reader sees below a code cell."""
+    texts = []
+    for output in cell.get("outputs", []):
+        texts.append("".join(output.get("text", "")))
+        texts += ["".join(x) for kind, x in output.get("data", {}).items() if kind.startswith("text/")]
+    return "\n".join(texts)
+
+
+def executed(notebook, folder):
+    counts = [cell["execution_count"] for cell in code_cells(notebook)]
+    wrong = counts != list(range(1, len(counts) + 1))
+    return [f"not executed once from top to bottom: execution counts {counts}"] if wrong else []
+
+
+def no_unexpected_error(notebook, folder):
+    return [
+        f"ends in an error: {source(cell)[:60]!r}"
+        for cell in code_cells(notebook)
+        if "raises-exception" not in tags(cell) and any(o["output_type"] == "error" for o in cell["outputs"])
+    ]
+
+
+def nothing_skipped(notebook, folder):
+    problems = [f"skipped by nbval: {source(c)[:60]!r}" for c in code_cells(notebook) if "nbval-skip" in tags(c)]
+    cells = code_cells(notebook)
+    unchecked = [i for i, cell in enumerate(cells) if "nbval-ignore-output" in tags(cell)]
+    if len(unchecked) * 10 > len(cells):
+        problems.append(f"{len(unchecked)} of {len(cells)} code cells have unchecked output, at most one in ten may")
+    problems += [
+        f"unchecked and not followed by asserts: {source(cells[i])[:60]!r}"
+        for i in unchecked
+        if i + 1 == len(cells) or "assert" not in source(cells[i + 1])
+    ]
+    return problems
+
+
+def short_cells(notebook, folder):
+    lengths = [len([line for line in source(c).splitlines() if line.strip()]) for c in code_cells(notebook)]
+    problems = [f"a code cell of {max(lengths)} lines, at most 30"] if max(lengths) > 30 else []
+    if statistics.median(lengths) > 8:
+        problems.append(f"code cells have a median of {statistics.median(lengths):g} lines, at most 8")
+    return problems
+
+
+def headings(notebook):
+    """(level, text) of every heading, code blocks left out."""
+    found = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            text = re.sub(r"```.*?```", "", source(cell), flags=re.S)
+            found += [(len(marks), words.strip()) for marks, words in re.findall(r"^(#+) (.+)$", text, flags=re.M)]
+    return found
+
+
+def structure(notebook, folder):
+    levels = [level for level, _ in headings(notebook)]
+    names = [words for level, words in headings(notebook) if level == 2]
+    problems = []
+    if levels[:1] != [1] or levels.count(1) != 1:
+        problems.append("must begin with its only heading of level 1")
+    problems += [f"heading levels jump from {a} to {b}" for a, b in itertools.pairwise(levels) if b > a + 1]
+    if names[:1] != ["What you will be able to do"]:
+        problems.append("the first section must be 'What you will be able to do'")
+    if names[-5:] != list(LAST_SECTIONS):
+        problems.append(f"must end with the sections {LAST_SECTIONS}, ends with {names[-5:]}")
+    return problems
+
+
+def links_lead_somewhere(notebook, folder):
+    problems = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "markdown":
+            continue
+        for picture, words, target in re.findall(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", source(cell)):
+            remote = re.match(r"\w+://|//", target)
+            if picture and remote:
+                problems.append(f"remote image {target}")
+            if picture and not words.strip():
+                problems.append(f"image without alternative text: {target}")
+            if not remote and not target.startswith("#") and not (folder / target.split("#")[0]).exists():
+                problems.append(f"link to a file that does not exist: {target}")
+        problems += [f"remote image: {tag}" for tag in re.findall(r"<img[^>]*src=.http[^>]*>", source(cell))]
+    return problems
+
+
+def figures_have_captions(notebook, folder):
+    problems = []
+    for cell in code_cells(notebook):
+        for i, output in enumerate(cell["outputs"]):
+            if not any(kind.startswith("image/") for kind in output.get("data", {})):
+                continue
+            metadata = output.get("metadata", {})
+            after = cell["outputs"][i + 1 : i + 2]
+            if not any(m.get("alt") for m in metadata.values() if isinstance(m, dict)):
+                problems.append(f"figure without alternative text: {source(cell)[:60]!r}")
+            if not after or "text/markdown" not in after[0].get("data", {}):
+                problems.append(f"figure without a caption below: {source(cell)[:60]!r}")
+    return problems
+
+
+def nothing_private(notebook, folder):
+    texts = [source(cell) + text_outputs(cell) for cell in notebook["cells"]]
+    return [f"a path of one machine: {m.group()!r}" for text in texts for m in [PRIVATE.search(text)] if m]
+
+
+def imports_at_hand(notebook, folder):
+    """Code must parse; magics and shell escapes would tie the notebook to one machine or to the network."""
+    problems = []
+    for cell in code_cells(notebook):
+        code = re.sub(r"^%run .*$", "", source(cell), flags=re.M)  # the one magic in use: it needs no package
+        try:
+            ast.parse(code)
+        except SyntaxError as error:
+            problems.append(f"not plain Python ({error.msg}): {source(cell)[:60]!r}")
+    return problems
+
+
+def slides(notebook, folder):
+    wrong = [source(c)[:60] for c in notebook["cells"] if "slide_type" not in c["metadata"].get("slideshow", {})]
+    return [f"no slide_type: {text!r}" for text in wrong]
+
+
+def sections(notebook):
+    """(heading, cells) of every section of level 2, and of what stands before the first."""
+    found = [("", [])]
+    for cell in notebook["cells"]:
+        match = re.search(r"^## (.+)$", source(cell), flags=re.M) if cell["cell_type"] == "markdown" else None
+        if match:
+            found.append((match.group(1).strip(), []))
+        found[-1][1].append(cell)
+    return found
+
+
+def prose_numbers(markdown):
+    """The numbers that a text claims: every decimal one, and every one in bold."""
+    text = re.sub(r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)|^#.*$", " ", markdown, flags=re.S | re.M)
+    text = re.sub(r"arXiv\s*:?\s*\d{4}\.\d{4,5}", " ", text)
+    bold = [n for part in re.findall(r"\*\*(.+?)\*\*", text) for n in NUMBER.findall(part)]
+    return [n.rstrip(",") for n in bold + [n for n in NUMBER.findall(text) if "." in n]]
+
+
+def numbers_agree(notebook, folder):
+    """A number in prose stands in the code or the text output of its section, digit for digit."""
+
+    def computed(cells):
+        texts = [source(c) + "\n" + text_outputs(c) for c in cells if c["cell_type"] == "code"]
+        numbers = {n.rstrip(",") for text in texts for n in NUMBER.findall(text)}
+        numbers |= {n.replace(",", "") for n in numbers}
+        return numbers | {n.removesuffix(".0") for n in numbers}
+
+    problems = []
+    for heading, cells in sections(notebook):
+        known = computed(notebook["cells"] if heading in QUOTES_ALL else cells)
+        for cell in cells:
+            if cell["cell_type"] == "markdown" and heading != "References":
+                problems += [
+                    f"{n} in section {heading!r} is in no code or output there: {source(cell)[:60]!r}"
+                    for n in prose_numbers(source(cell))
+                    if n not in known and n.replace(",", "") not in known
+                ]
+    return problems
+
+
+CHECKS = (
+    executed, no_unexpected_error, nothing_skipped, short_cells, structure, links_lead_somewhere,
+    figures_have_captions, nothing_private, imports_at_hand, slides, numbers_agree,
+)  # fmt: skip
+
+NOTEBOOKS = sorted((pathlib.Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
