@@ -49,11 +49,16 @@ def new_figure(rows=1, columns=1, width=7.0, height=3.0, **subplots):
     return figure, axes
 
 
-def show(figure, caption):
-    """Display a figure with its caption below; the caption is its alternative text too."""
+def png(figure):
+    """The figure as a PNG in base64 text."""
     picture = io.BytesIO()
     with plt.rc_context(STYLE):
         figure.savefig(picture, format="png", dpi=STYLE["figure.dpi"])
-    data = {"image/png": base64.b64encode(picture.getvalue()).decode(), "text/plain": "<Figure>"}
+    return base64.b64encode(picture.getvalue()).decode()
+
+
+def show(figure, caption):
+    """Display a figure with its caption below; the caption is its alternative text too."""
+    data = {"image/png": png(figure), "text/plain": "<Figure>"}
     display(data, metadata={"image/png": {"alt": caption}}, raw=True)
     display(Markdown(f"*{caption}*"))

@@ -61,8 +61,7 @@ def checked(name, folder=DATA):
     for needed in (sums, path):
         if not needed.is_file():
             raise FileNotFoundError(f"{needed} is missing; `make data` makes it again (or fetch it with git)")
-    recorded = dict(reversed(line.split()) for line in sums.read_text().splitlines() if len(line.split()) == 2)
-    if recorded.get(name) != hashlib.sha256(path.read_bytes()).hexdigest():
+    if _recorded_sums(sums).get(name) != hashlib.sha256(path.read_bytes()).hexdigest():
         raise ValueError(f"{path} is damaged or was changed: its checksum is not the one in {sums.name}. "
                          f"`git checkout -- data/{name}` brings it back, `make data` makes it again")  # fmt: skip
     return path
@@ -108,12 +107,23 @@ def _write_log(log, path, float_format):
     os.replace(temporary, path)
 
 
-def write_checksums(folder=DATA):
-    """Record the SHA-256 of every log and agent in `folder`, in the format of sha256sum."""
+def write_checksums(folder=DATA, names=None):
+    """Record the SHA-256 of the logs and agents in `folder`, in the format of sha256sum.
+
+    names: the files just made; the others keep their sums, so that damage to them is still noticed. None: all files.
+    """
     folder = pathlib.Path(folder)
-    paths = sorted(path for path in folder.iterdir() if path.suffix in {".csv", ".pt", ".npz"})
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in paths]
-    (folder / CHECKSUMS).write_text("".join(lines))
+    sums = {} if names is None else _recorded_sums(folder / CHECKSUMS)
+    for path in folder.iterdir():
+        if path.suffix in {".csv", ".pt", ".npz"} and (names is None or path.name in names):
+            sums[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / CHECKSUMS).write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)), newline="\n")
+
+
+def _recorded_sums(path):
+    if not path.is_file():
+        return {}
+    return dict(reversed(line.split()) for line in path.read_text().splitlines() if len(line.split()) == 2)
 
 
 def write_readme(folder=DATA):
@@ -136,7 +146,7 @@ def main():
     with concurrent.futures.ProcessPoolExecutor(max_workers=min(os.cpu_count(), len(AGENTS))) as pool:
         for job in [pool.submit(record, name, workspace) for name in AGENTS]:
             job.result()
-    write_checksums()
+    write_checksums(names=[f"{name}{ending}" for name in AGENTS for ending in (".csv", ".pt", "_early.pt")])
     write_readme()
 
 

@@ -1,11 +1,17 @@
 """Slider panels: each redraws a figure of plots_*.py for the values that are set."""
 
+import html
+
 import ipywidgets
 from IPython.display import display
 
-from lecture_utils.plots import show
+from lecture_utils import plots_clip, plots_gae
+from lecture_utils.plots import png
 
-WITHOUT_KERNEL = "A panel with sliders: run this notebook in JupyterLab (make lab) to move them. The picture beside it shows the same."
+WITHOUT_KERNEL = (
+    "A panel with sliders: run this notebook in JupyterLab (make lab) to move them. "
+    "The picture beside it shows the same."
+)
 
 
 def panel(draw, **sliders):
@@ -14,15 +20,21 @@ def panel(draw, **sliders):
     sliders: one ipywidgets control for each argument of draw. A page without a kernel shows a line of text instead.
     """
 
-    def redraw(**values):
-        show(*draw(**values))
+    picture = ipywidgets.HTML()  # an Output widget would send its display messages where no page takes them
 
-    box = ipywidgets.VBox([*sliders.values(), ipywidgets.interactive_output(redraw, sliders)])
+    def redraw(_=None):
+        figure, caption = draw(**{name: control.value for name, control in sliders.items()})
+        caption = html.escape(caption)
+        picture.value = f'<img alt="{caption}" src="data:image/png;base64,{png(figure)}"><p><em>{caption}</em></p>'
+
+    for control in sliders.values():
+        control.observe(redraw, "value")
+    redraw()
+    box = ipywidgets.VBox([*sliders.values(), picture])
     bundle = box._repr_mimebundle_()
     bundle["text/plain"] = WITHOUT_KERNEL
     bundle["text/html"] = f"<p><em>{WITHOUT_KERNEL}</em></p>"
     display(bundle, raw=True)
-    return None
 
 
 def slider(value, low, high, step, label):
@@ -31,3 +43,31 @@ def slider(value, low, high, step, label):
         value=value, min=low, max=high, step=step, description=label, style={"description_width": "10em"},
         layout={"width": "30em"}, continuous_update=False,
     )  # fmt: skip
+
+
+def clip_panel():
+    """The clipped objective, its branches and its gradient at one ratio: sliders for A, epsilon and r."""
+
+    def draw(advantage, clip, ratio):
+        caption = "The objective (left) and its gradient (right) over the ratio; the dot is r, the grey band 1 ± ε."
+        return plots_clip.one_case(advantage, clip, ratio), caption
+
+    panel(
+        draw,
+        advantage=slider(1.0, -2.0, 2.0, 0.1, "advantage A"),
+        clip=slider(0.2, 0.05, 0.5, 0.05, "clip ε"),
+        ratio=slider(1.4, 0.05, 2.4, 0.05, "ratio r"),
+    )
+
+
+def lambda_panel(rewards, values, next_values, *, gamma):
+    """The advantages of one recorded episode, arrays (T,), for the lambda of a slider."""
+
+    def draw(gae_lambda):
+        caption = (
+            f"The critic's values and the rewards (top), and the advantages for λ = {gae_lambda:g} (bottom); "
+            f"the effective horizon is {1 / (1 - gamma * gae_lambda):.1f} steps."
+        )
+        return plots_gae.episode(rewards, values, next_values, gamma=gamma, lambdas=[gae_lambda]), caption
+
+    panel(draw, gae_lambda=slider(0.85, 0.0, 1.0, 0.05, "λ"))
