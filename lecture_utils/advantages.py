@@ -9,6 +9,15 @@ import numpy as np
 import torch
 
 
+class NotFinite(ValueError):
+    """An array (R, ...) holds NaN or infinity; `runs` are the indices on its first axis where it does."""
+
+    def __init__(self, name, x):
+        bad = ~np.isfinite(np.asarray(x))
+        self.name, self.runs = name, np.flatnonzero(bad.reshape(len(bad), -1).any(-1)).tolist()
+        super().__init__(f"{name} must be finite, got NaN or infinity at {self.runs} of its first axis")
+
+
 def one_step(rewards, values, next_values, terminated, *, gamma):
     """The temporal-difference error delta_t = r_t + gamma V(s_{t+1}) - V(s_t): low variance, the critic's bias."""
     return gae(rewards, values, next_values, terminated, gamma=gamma, gae_lambda=0.0)
@@ -57,8 +66,11 @@ def _checked(rewards, values, next_values, terminated, gamma, gae_lambda):
             raise ValueError(f"{name} must be in [0, 1], got {value!r}")
     for name, x in given.items():
         if not finite(x).all():
-            raise ValueError(f"{name} must be finite, got {x!r}")
-    rewards, values, next_values, terminated = (as_float(x) for x in given.values())
+            raise NotFinite(name, x)
+    terminated = given.pop("terminated")
     if not ((terminated == 0) | (terminated == 1)).all():
-        raise ValueError(f"terminated must hold truth values (or 0 and 1), got {given['terminated']!r}")
-    return rewards, values, next_values, 1 - terminated
+        raise ValueError(f"terminated must hold truth values (or 0 and 1), got {terminated!r}")
+    rewards, values, next_values = (as_float(x) for x in given.values())
+    # In the number format of the rest: times gamma, truth values would become single precision.
+    alive = 0 * (rewards + values + next_values) + (terminated == 0)
+    return rewards, values, next_values, alive

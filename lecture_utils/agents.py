@@ -117,9 +117,7 @@ class A2C:
             values, next_values = self.old_critic(observation), self.old_critic(next_observation)
         values, next_values = (x.reshape(rollout.reward.shape).cpu().numpy() for x in (values, next_values))
         reward = rollout.reward * h.reward_scale
-        advantage = gae(
-            reward, values, next_values, rollout.terminated, gamma=h.gamma, gae_lambda=h.gae_lambda
-        )
+        advantage = gae(reward, values, next_values, rollout.terminated, gamma=h.gamma, gae_lambda=h.gae_lambda)
         returns = advantage + values
         advantage, returns = (
             torch.as_tensor(x, dtype=dtype, device=self.device).flatten(1) for x in (advantage, returns)

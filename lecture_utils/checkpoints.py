@@ -24,15 +24,20 @@ def load(cls, path, device="cpu"):
     """The agent of class `cls` in `path`; FileNotFoundError or ValueError says what is wrong with the file."""
     path = pathlib.Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such checkpoint; agent.save(path) writes one, and `make data` those of data/")
+        raise FileNotFoundError(
+            f"{path}: no such checkpoint; agent.save(path) writes one, and `make data` those of data/"
+        )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds here, and which is no help to a reader
-        raise ValueError(f"{path} is damaged or not a checkpoint ({type(error).__name__}); agent.save writes them") from None
+        raise ValueError(
+            f"{path} is damaged or not a checkpoint ({type(error).__name__}); agent.save writes them"
+        ) from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{path} is not a checkpoint of this package (format {FORMAT}); agent.save writes them")
-    if state["algorithm"] != cls.__name__:
-        raise ValueError(f"{path} holds an agent of {state['algorithm']}, not {cls.__name__}: use {state['algorithm']}.load")
+    algorithm = state.get("algorithm")
+    if algorithm != cls.__name__:
+        raise ValueError(f"{path} holds an agent of {algorithm}, not {cls.__name__}: use {algorithm}.load")
     try:
         return _restore(cls, state, device)
     except (KeyError, TypeError, RuntimeError, AttributeError) as error:
@@ -52,9 +57,7 @@ def select(agent, runs):
     for name in ("actor", "critic"):
         state[name] = {key: rows(x) for key, x in state[name].items()}
         moments = state["optimizers"][name]["state"]
-        state["optimizers"][name]["state"] = {
-            i: {key: rows(x) for key, x in one.items()} for i, one in moments.items()
-        }
+        state["optimizers"][name]["state"] = {i: {key: rows(x) for key, x in one.items()} for i, one in moments.items()}
     state["generators"] = state["generators"][runs]
     state["seeds"] = [agent.seeds[r] for r in runs]
     return _restore(type(agent), state, agent.device)

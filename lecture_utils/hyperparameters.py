@@ -47,7 +47,10 @@ def _number(accepts, takes):
 
 
 def _whole(least):
-    return lambda x: isinstance(x, int) and not isinstance(x, bool) and x >= least, f"a whole number of at least {least}"
+    return (
+        lambda x: isinstance(x, int) and not isinstance(x, bool) and x >= least,
+        f"a whole number of at least {least}",
+    )
 
 
 def _choice(*names):

@@ -39,6 +39,7 @@ class PendulumVectorEnv(VectorEnv):
         self._generators = [None] * self.num_envs
         self._state = None
         self._elapsed = np.zeros(self.num_envs, dtype=np.int64)
+        self._cut = np.zeros(self.num_envs, dtype=bool)
 
     @property
     def state(self):
@@ -64,7 +65,7 @@ class PendulumVectorEnv(VectorEnv):
         self._seed(seed)
         self.state = options["state"] if "state" in options else self._draw_starts(range(self.num_envs))
         self._elapsed[:] = 0
-        self._cut = np.zeros(self.num_envs, dtype=bool)
+        self._cut[:] = False
         return self._observe(), {}
 
     def step(self, actions):

@@ -34,19 +34,19 @@ def smoothed(log, window):
     return table.rolling(window, min_periods=min(window, 10)).mean().iloc[::every]
 
 
-def scores(groups, labels):
+def scores(groups, labels, optimum=None):
     """One dot a run, one row a group, the mean of each group as a bar.
 
-    groups: arrays (R,) of scores (mean returns). labels: a name for each.
+    groups: arrays (R,) of scores (mean returns). labels: a name for each. optimum: a mean return to draw as a line.
     """
-    figure, axes = new_figure(width=7.2, height=0.7 + 0.6 * len(groups))
+    figure, axes = new_figure(width=7.2, height=0.8 + 0.6 * len(groups))
     markers, colors = "osD^v", ("blue", "orange", "green", "purple", "black")
     for row, (group, marker, color) in enumerate(zip(groups, markers, colors, strict=False)):
         axes.plot(group, np.full(len(group), row), marker, color=PALETTE[color], alpha=0.6, linestyle="none")
         axes.plot([np.mean(group)] * 2, [row - 0.3, row + 0.3], color=PALETTE["black"], linestyle="-")
+    if optimum is not None:
+        axes.axvline(optimum, color=PALETTE["black"], linestyle=":", linewidth=1.5)
+        axes.annotate("optimum ", (optimum, 0.5), ha="right", va="center", fontsize=10)
     axes.set_yticks(range(len(labels)), labels)
-    axes.set(
-        xlabel="mean return of a run over 100 episodes (0 is unreachable, higher is better)",
-        ylim=(len(groups) - 0.5, -0.5),
-    )
+    axes.set(xlabel="mean return of a run over 100 episodes", ylim=(len(groups) - 0.5, -0.5))
     return figure

@@ -25,6 +25,8 @@ nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json
 html_theme = "sphinx_book_theme"
 html_title = "PPO, measured"
 html_theme_options = {"show_toc_level": 2, "use_download_button": False, "use_fullscreen_button": False}
+html_static_path = ["_static"]
+html_css_files = ["lecture.css"]
 html_copy_source = False
 html_show_sourcelink = False
 
@@ -34,10 +36,18 @@ _converter = math_core.LatexToMathML()
 def _write_math(displaystyle):
     def visit(writer, node):
         mathml = _converter.convert_with_local_state(node.astext(), displaystyle=displaystyle)
-        writer.body.append(f'<div class="math">{mathml}</div>' if displaystyle else mathml)
+        writer.body.append(f'<div class="formula">{mathml}</div>' if displaystyle else mathml)
         raise docutils.nodes.SkipNode
 
     return visit
+
+
+def _caption_as_alternative_text(app, doctree):
+    """Below every figure of a cell stands its caption, which is its alternative text too (lecture_utils.plots.show)."""
+    for image in doctree.findall(docutils.nodes.image):
+        if not image.get("alt"):
+            caption = next((p for p in image.findall(docutils.nodes.paragraph, descend=False, ascend=True)), None)
+            image["alt"] = caption.astext() if caption else ""
 
 
 def setup(app):
@@ -45,6 +55,7 @@ def setup(app):
     app.add_html_math_renderer(
         "mathml", inline_renderers=(_write_math(False), None), block_renderers=(_write_math(True), None)
     )
+    app.connect("doctree-read", _caption_as_alternative_text)
 
 
 html_math_renderer = "mathml"

@@ -28,7 +28,7 @@ def text_outputs(cell):
     """All text that a reader sees below a code cell."""
     texts = []
     for output in cell.get("outputs", []):
-        texts.append("".join(output.get("text", "")))
+        texts += ["".join(output.get("text", "")), "\n".join(output.get("traceback", []))]
         texts += ["".join(x) for kind, x in output.get("data", {}).items() if kind.startswith("text/")]
     return "\n".join(texts)
 
@@ -144,7 +144,12 @@ def imports_at_hand(notebook, folder):
 
 def slides(notebook, folder):
     wrong = [source(c)[:60] for c in notebook["cells"] if "slide_type" not in c["metadata"].get("slideshow", {})]
-    return [f"no slide_type: {text!r}" for text in wrong]
+    shown = [
+        source(c)[:60]
+        for c in notebook["cells"]
+        if c["metadata"].get("slideshow", {}).get("slide_type") == "notes" and "remove-cell" not in tags(c)
+    ]
+    return [f"no slide_type: {text!r}" for text in wrong] + [f"a speaker note in the page: {text!r}" for text in shown]
 
 
 def sections(notebook):

@@ -93,6 +93,10 @@ def plant_no_slide(nb):
     nb["cells"][2]["metadata"] = {}
 
 
+def plant_note_in_the_page(nb):
+    before_the_end(nb, {**markdown("Say this."), "metadata": {"slideshow": {"slide_type": "notes"}}})
+
+
 def plant_decimal(nb):
     before_the_end(nb, markdown("The share is 0.987654321."))
 
@@ -111,7 +115,7 @@ PLANTS = {
     "figures_have_captions": [plant_figure_without_text, plant_figure_without_caption],
     "nothing_private": [plant_path],
     "imports_at_hand": [plant_magic],
-    "slides": [plant_no_slide],
+    "slides": [plant_no_slide, plant_note_in_the_page],
     "numbers_agree": [plant_decimal, plant_bold],
 }
 

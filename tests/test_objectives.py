@@ -1,0 +1,68 @@
+"""The objectives, worked by hand and compared with each other."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lecture_utils.objectives import clipped_surrogate, policy_gradient, probability_ratio, surrogate
+
+
+def tensor(*numbers):
+    return torch.tensor(numbers, dtype=torch.float64)
+
+
+def test_by_hand():
+    """Inside the band, above and below it, with either sign of the advantage; epsilon = 0.2."""
+    ratio = tensor(1.1, 1.5, 0.5, 1.1, 1.5, 0.5)
+    advantage = tensor(2.0, 2.0, 2.0, -2.0, -2.0, -2.0)
+    assert surrogate(ratio, advantage).tolist() == pytest.approx([2.2, 3.0, 1.0, -2.2, -3.0, -1.0])
+    # Kept where clipping would flatter: a good action made rarer (0.5), a bad one made more likely (1.5).
+    assert clipped_surrogate(ratio, advantage).tolist() == pytest.approx([2.2, 2.4, 1.0, -2.2, -3.0, -1.6])
+
+
+def test_gradient_vanishes_only_where_the_clip_is_chosen():
+    ratio = tensor(1.1, 1.5, 0.5, 1.1, 1.5, 0.5).requires_grad_()
+    clipped_surrogate(ratio, tensor(2.0, 2.0, 2.0, -2.0, -2.0, -2.0)).sum().backward()
+    assert ratio.grad.tolist() == [2.0, 0.0, 2.0, -2.0, -2.0, 0.0]
+
+
+@given(st.floats(0.01, 10), st.floats(-10, 10), st.floats(0, 0.99))
+def test_a_lower_bound_on_the_surrogate_that_touches_it_inside_the_band(ratio, advantage, clip):
+    clipped, free = (f(tensor(ratio), tensor(advantage), *c) for f, c in [(clipped_surrogate, [clip]), (surrogate, [])])
+    assert clipped <= free
+    if abs(ratio - 1) < clip:
+        assert clipped == free
+    assert clipped_surrogate(tensor(ratio), tensor(advantage), float("inf")) == free
+
+
+def test_ratio_survives_densities_that_underflow():
+    assert probability_ratio(tensor(-1000.0), tensor(-1001.0)).item() == pytest.approx(2.718281828)
+
+
+def test_at_the_old_policy_both_gradients_are_that_of_a2c():
+    log_prob, advantage = tensor(-0.3, -2.0, -1.0), tensor(1.0, -2.0, 0.5)
+    gradients = []
+    for objective in (
+        lambda x: policy_gradient(x, advantage),
+        lambda x: surrogate(probability_ratio(x, log_prob), advantage),
+        lambda x: clipped_surrogate(probability_ratio(x, log_prob), advantage, 0.2),
+    ):
+        x = log_prob.clone().requires_grad_()
+        objective(x).sum().backward()
+        gradients.append(x.grad.tolist())
+    assert gradients[0] == gradients[1] == gradients[2] == advantage.tolist()
+
+
+@pytest.mark.parametrize("clip", [-0.1, float("nan")])
+def test_bad_clip(clip):
+    with pytest.raises(ValueError, match=f"clip must be at least 0, got {clip}"):
+        clipped_surrogate(tensor(1.0), tensor(1.0), clip)
+
+
+@pytest.mark.parametrize("f", [probability_ratio, policy_gradient, surrogate, clipped_surrogate])
+def test_shapes_that_would_broadcast_and_other_types(f):
+    with pytest.raises(ValueError, match=r"must have the same shape, got .*\(32, 1\).*\(32,\)"):
+        f(torch.zeros(32, 1), torch.zeros(32))
+    with pytest.raises(TypeError, match="must be a torch tensor, got list"):
+        f(torch.zeros(1), [0.0])
