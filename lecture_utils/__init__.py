@@ -5,7 +5,8 @@ from lecture_utils.agents import A2C, PPO
 from lecture_utils.hyperparameters import TUNED, TUNED_EPISODES, Hyperparameters
 from lecture_utils.objectives import clipped_surrogate, policy_gradient, probability_ratio, surrogate
 from lecture_utils.pendulum import PendulumVectorEnv, fixed_starts
-from lecture_utils.training import Rollout, TrainingDiverged, evaluate, run_episode, train
+from lecture_utils.rollouts import Rollout, evaluate, run_episode
+from lecture_utils.training import TrainingDiverged, train
 
 __all__ = [
     "A2C",

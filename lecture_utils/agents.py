@@ -80,7 +80,7 @@ class A2C:
     def update(self, rollout):
         """Learn from one rollout: `passes` passes over it in minibatches.
 
-        rollout: training.Rollout or anything with its fields, for these R runs. Returns a dict of (R,) arrays, the
+        rollout: rollouts.Rollout or anything with its fields, for these R runs. Returns a dict of (R,) arrays, the
         losses and the policy's distance averaged over the minibatches: loss_act, loss_v, loss_ent (the entropy in
         nats), clip_fraction, approx_kl, and the explained_variance of the frozen critic.
         """

@@ -13,7 +13,7 @@ import torch
 
 from lecture_utils import recordings
 from lecture_utils.continuations import HORIZON, LAMBDAS, measure
-from lecture_utils.training import collect_episodes
+from lecture_utils.rollouts import collect_episodes
 
 FILE = "true_advantages.npz"
 CONTINUATIONS = 1024

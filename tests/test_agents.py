@@ -10,7 +10,7 @@ from helpers import doubled, make_rollout, networks, weights
 from plain_updates import PlainA2C, PlainTuned, copy_weights, largest_difference, linears, tensors
 
 from lecture_utils import A2C, PPO, TUNED, Hyperparameters, Rollout
-from lecture_utils.training import collect_episodes
+from lecture_utils.rollouts import collect_episodes
 
 PLAIN = {PPO: PlainPPO, A2C: PlainA2C}
 

@@ -12,7 +12,8 @@ from helpers import Corridor, doubled, make_rollout, networks, weights
 
 from lecture_utils import A2C, PPO, Hyperparameters, Rollout, evaluate, fixed_starts, run_episode, train
 from lecture_utils.advantages import NotFinite
-from lecture_utils.training import LOG_COLUMNS, collect_episodes
+from lecture_utils.rollouts import collect_episodes
+from lecture_utils.training import LOG_COLUMNS
 
 SMALL = Hyperparameters(hidden=(8,), passes=1)
 

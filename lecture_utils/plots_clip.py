@@ -1,0 +1,123 @@
+"""Figures of the clipped objective over the ratio: both signs of A, six cases, and one case for the sliders."""
+
+import numpy as np
+import torch
+
+from lecture_utils.objectives import clipped_surrogate, surrogate
+from lecture_utils.plots import PALETTE, new_figure
+
+RATIO_LABEL = "ratio r"
+LINES = {  # label: colour, line style, width
+    "r A": {"color": PALETTE["blue"], "linestyle": "--", "linewidth": 1.6},
+    "clip(r) A": {"color": PALETTE["orange"], "linestyle": "-.", "linewidth": 1.6},
+    "min": {"color": PALETTE["black"], "linestyle": "-", "linewidth": 3.2, "alpha": 0.55},
+}
+
+
+def objective_and_gradient(advantage, clip):
+    """Objective (top) and its gradient in r (below), one column for each sign of A, with the clip alone beside the min.
+
+    advantage: a number above 0, taken with both signs. clip: epsilon. Returns a Figure.
+    """
+    figure, axes = new_figure(2, 2, width=8.0, height=5.4, sharex=True)
+    for column, signed in zip(axes.T, (advantage, -advantage), strict=True):
+        draw_objective(column[0], signed, clip)
+        draw_gradient(column[1], signed, clip)
+        column[0].set_title(f"A = {_signed(signed)}")
+        column[1].set_xlabel(RATIO_LABEL)
+        column[0].axvline(1, color=PALETTE["grey"], linewidth=0.8)
+    axes[0, 0].set_ylabel("objective")
+    axes[1, 0].set_ylabel("gradient, d objective / dr")
+    axes[0, 0].legend(loc="upper left", fontsize=9)
+    axes[1, 0].legend(loc="lower left", fontsize=9)
+    return figure
+
+
+def six_cases(clip):
+    """What the slider panel shows, for A = +1 and -1 (rows) by r below, inside and above the band (columns)."""
+    figure, axes = new_figure(2, 3, width=9.0, height=5.2, sharex=True, sharey="row")
+    for row, advantage in zip(axes, (1.0, -1.0), strict=True):
+        for ax, ratio in zip(row, ((1 - clip) / 2, 1.0, 1 + (1 + clip) / 2), strict=True):
+            draw_objective(ax, advantage, clip)
+            mark_ratio(ax, advantage, clip, ratio)
+        row[0].set_ylabel("objective")
+    for ax in axes[1]:
+        ax.set_xlabel(RATIO_LABEL)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+def one_case(advantage, clip, ratio):
+    """Objective with its branches (left) and gradient (right) with the place of one ratio marked."""
+    figure, (left, right) = new_figure(1, 2, width=8.0, height=3.2, sharex=True)
+    draw_objective(left, advantage, clip)
+    gradient = mark_ratio(left, advantage, clip, ratio)
+    draw_gradient(right, advantage, clip)
+    right.plot(ratio, gradient, "o", color=PALETTE["black"], markersize=9)
+    right.set_title("its gradient")
+    left.set_ylabel("objective")
+    right.set_ylabel("d objective / dr")
+    for ax in (left, right):
+        ax.set_xlabel(RATIO_LABEL)
+        ax.legend(fontsize=8, loc="best")
+    return figure
+
+
+def draw_objective(ax, advantage, clip):
+    """Both branches and their min over r, with the band shaded."""
+    ratio, branches, _ = _over_ratios(advantage, clip)
+    for label, values in branches.items():
+        ax.plot(ratio, values, label=label, **LINES[label])
+    _shade_band(ax, clip)
+
+
+def draw_gradient(ax, advantage, clip):
+    """The gradient of the min and that of the clip alone over r, with the band shaded."""
+    ratio, _, gradients = _over_ratios(advantage, clip)
+    ax.plot(ratio, gradients["min"], label="with the min", **LINES["min"])
+    ax.plot(ratio, gradients["clip(r) A"], label="clip alone", **LINES["clip(r) A"])
+    _shade_band(ax, clip)
+    reach = 1.3 * max(abs(advantage), 0.5)
+    ax.set_ylim(-reach, reach)
+
+
+def mark_ratio(ax, advantage, clip, ratio):
+    """A dot at one ratio, an arrow where the gradient pushes it, both in the title; returns the gradient."""
+    ratio, objective, gradient = _at(advantage, clip, ratio)
+    ax.plot(ratio, objective, "o", color=PALETTE["black"], markersize=9, zorder=5)
+    if gradient:
+        ax.annotate(
+            "", xytext=(ratio, objective), xy=(ratio + 0.45 * np.sign(gradient), objective),
+            arrowprops={"arrowstyle": "-|>", "linewidth": 2, "color": PALETTE["black"]}, zorder=6,
+        )  # fmt: skip
+    slope = f"gradient {_signed(gradient)}" if gradient else "no gradient"
+    ax.set_title(f"A = {_signed(advantage)}, r = {ratio:.2f}: {slope}")
+    return gradient
+
+
+def _over_ratios(advantage, clip):
+    r = torch.linspace(0.0, 2.5, 1001, dtype=torch.float64, requires_grad=True)
+    a = torch.full_like(r, advantage)
+    branches = {
+        "r A": surrogate(r, a),
+        "clip(r) A": surrogate(r.clamp(1 - clip, 1 + clip), a),
+        "min": clipped_surrogate(r, a, clip),
+    }
+    gradients = {label: torch.autograd.grad(x.sum(), r, retain_graph=True)[0].numpy() for label, x in branches.items()}
+    return r.detach().numpy(), {label: x.detach().numpy() for label, x in branches.items()}, gradients
+
+
+def _at(advantage, clip, ratio):
+    r = torch.tensor(float(ratio), dtype=torch.float64, requires_grad=True)
+    objective = clipped_surrogate(r, torch.tensor(float(advantage), dtype=torch.float64), clip)
+    (gradient,) = torch.autograd.grad(objective, r)
+    return r.item(), objective.item(), gradient.item()
+
+
+def _shade_band(ax, clip):
+    ax.axvspan(1 - clip, 1 + clip, color=PALETTE["grey"], alpha=0.18, linewidth=0)
+
+
+def _signed(number):
+    return f"{number:+.3g}".replace("-", "\N{MINUS SIGN}")
