@@ -79,7 +79,7 @@ def styled(table, name):
 
     table: what case_table or lecture_cases returns. name: identifies it on the page. Returns a StyledTable.
     """
-    numbers = ("ratio", "unclipped", "clipped", "objective", "gradient", "clip_alone")
+    numbers = ("ratio", "objective", "gradient", "clip_alone")
 
     def mark(row):
         zero = {key: float(str(row[key]).split(", then ")[-1]) == 0 for key in ("gradient", "clip_alone")}
@@ -90,12 +90,18 @@ def styled(table, name):
             marks["clip_alone"] += "; border: 2px solid black"
         return [marks[key] for key in row.index]
 
-    style = StyledTable(table).apply(mark, axis=1).hide(axis="index").set_uuid(name)
+    # The two branches are in the objective already: without them the sentences have room on a page.
+    style = StyledTable(table.drop(columns=["unclipped", "clipped"], errors="ignore"))
+    style = style.apply(mark, axis=1).hide(axis="index").set_uuid(name)
+    table = style.data
     is_number = [column for column in numbers if column in table and pd.api.types.is_numeric_dtype(table[column])]
     titles = {"clip_alone": "gradient, clip alone", "advantage": "A", "ratio": "r", "position": "r is"}
-    style = style.set_table_styles([{"selector": "th", "props": "text-align: left"}])
+    cells = "text-align: left; padding: 0.3em 0.5em; font-size: 0.85rem"
+    style = style.set_table_styles([{"selector": "th, td", "props": cells}])
     short = [column for column in ("advantage", "condition", "position", "branch") if column in table]
     style = style.set_properties(subset=short, **{"white-space": "nowrap"})
+    words = [column for column in ("case", "sentence") if column in table]
+    style = style.set_properties(subset=words, **{"min-width": "9em"})
     return style.format("{:.2f}", subset=is_number).format_index(lambda column: titles.get(column, column), axis=1)
 
 

@@ -46,8 +46,8 @@ def _caption_as_alternative_text(app, doctree):
     """Below every figure of a cell stands its caption, which is its alternative text too (lecture_utils.plots.show)."""
     for image in doctree.findall(docutils.nodes.image):
         if not image.get("alt"):
-            caption = next((p for p in image.findall(docutils.nodes.paragraph, descend=False, ascend=True)), None)
-            image["alt"] = caption.astext() if caption else ""
+            below = image.findall(docutils.nodes.paragraph, ascend=True)
+            image["alt"] = next((paragraph.astext() for paragraph in below), "")
 
 
 def setup(app):

@@ -101,7 +101,8 @@ def test_a_clip_without_a_below_an_inside_and_an_above_is_refused(table, clip):
 def test_styled_tables_are_the_same_each_time_and_mark_the_zeros(table):
     page = styled(table(), "cases").to_html()
     assert page == styled(table(), "cases").to_html()
-    assert repr(styled(table(), "cases")) == table().to_string(index=False)
+    shown = table().drop(columns=["unclipped", "clipped"], errors="ignore")
+    assert repr(styled(table(), "cases")) == shown.to_string(index=False)
     assert page.count("background-color: #cccccc") >= 1
     assert "2px solid black" in page
     assert "gradient, clip alone" in page
