@@ -85,7 +85,7 @@ def styled(table, name):
         zero = {key: float(str(row[key]).split(", then ")[-1]) == 0 for key in ("gradient", "clip_alone")}
         marks = dict.fromkeys(row.index, "text-align: left")
         for key in zero:
-            marks[key] += "; font-weight: bold; background-color: #cccccc" if zero[key] else ""
+            marks[key] += "; font-weight: bold; background-color: #cccccc; color: black" if zero[key] else ""
         if zero["clip_alone"] and not zero["gradient"]:
             marks["clip_alone"] += "; border: 2px solid black"
         return [marks[key] for key in row.index]
