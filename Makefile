@@ -27,7 +27,7 @@ data: $(READY)  ## make every file in data/ and figures/ again (resumable)
 	$(BIN)/python -m lecture_utils.figures
 
 bench: $(READY)  ## time training beside a plain loop
-	$(BIN)/python -m pytest -s tests/benchmarks
+	$(BIN)/python -m pytest tests/benchmarks
 
 clean:  ## remove what was built (the environment too)
 	rm -rf build .venv *.egg-info

@@ -25,7 +25,8 @@ def panel(draw, **sliders):
     def redraw(_=None):
         figure, caption = draw(**{name: control.value for name, control in sliders.items()})
         caption = html.escape(caption)
-        picture.value = f'<img alt="{caption}" src="data:image/png;base64,{png(figure)}"><p><em>{caption}</em></p>'
+        image = f'<img alt="{caption}" style="max-width: 100%" src="data:image/png;base64,{png(figure)}">'
+        picture.value = f"{image}<p><em>{caption}</em></p>"
 
     for control in sliders.values():
         control.observe(redraw, "value")

@@ -28,7 +28,7 @@ def contestants():
     }
 
 
-def test_train_is_faster_than_the_plain_loop():
+def test_train_is_faster_than_the_plain_loop(capsys):
     """In turn, so that whatever else the machine does meets all of them; the medians are compared."""
     assert torch.get_num_threads() == 1
     torch.manual_seed(0)
@@ -45,11 +45,12 @@ def test_train_is_faster_than_the_plain_loop():
     median = {name: statistics.median(values) for name, values in times.items()}
     ratio = {name: median["plain loop"] / value for name, value in median.items()}
     pairs = {name: [a / b for a, b in zip(times["plain loop"], x, strict=True)] for name, x in times.items()}
-    print(f"\n\nms per run and episode, {ROUNDS} rounds of {EPISODES} episodes in turn, one thread")
-    print(f"{'':15}{'median':>9}{'fastest':>9}{'slowest':>9}{'times as fast':>15}{'pair by pair':>18}")
-    for name, values in times.items():
-        span = f"{min(pairs[name]):.1f} to {max(pairs[name]):.1f}"
-        print(f"{name:15}{median[name]:9.2f}{min(values):9.2f}{max(values):9.2f}{ratio[name]:15.1f}{span:>18}")
+    with capsys.disabled():  # shown without -s too
+        print(f"\n\nms per run and episode, {ROUNDS} rounds of {EPISODES} episodes in turn, one thread")
+        print(f"{'':15}{'median':>9}{'fastest':>9}{'slowest':>9}{'times as fast':>15}{'pair by pair':>18}")
+        for name, values in times.items():
+            span = f"{min(pairs[name]):.1f} to {max(pairs[name]):.1f}"
+            print(f"{name:15}{median[name]:9.2f}{min(values):9.2f}{max(values):9.2f}{ratio[name]:15.1f}{span:>18}")
     REPORT.parent.mkdir(exist_ok=True)
     versions = {module.__name__: module.__version__ for module in (torch, numpy, gymnasium)}
     report = {
