@@ -47,6 +47,7 @@ def scores(groups, labels, optimum=None):
     if optimum is not None:
         axes.axvline(optimum, color=PALETTE["black"], linestyle=":", linewidth=1.5)
         axes.annotate("optimum ", (optimum, 0.5), ha="right", va="center", fontsize=10)
+        axes.set_xlim(right=optimum + 40)
     axes.set_yticks(range(len(labels)), labels)
     axes.set(xlabel="mean return of a run over 100 episodes", ylim=(len(groups) - 0.5, -0.5))
     return figure
