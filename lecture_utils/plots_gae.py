@@ -88,8 +88,8 @@ def bias_and_variance(table):
         ):
             axes.plot(rows["lambda"], rows[column], color=PALETTE[color], linestyle=style, marker=marker,
                       label=f"{critic} critic")  # fmt: skip
-        axes.set(xlabel=r"$\lambda$", title=title, xticks=(0, 0.3, 0.6, 0.85, 1))
-        axes.set_xticklabels(["0", ".3", ".6", ".85", "1"])
+        axes.set(xlabel=r"$\lambda$", title=title, xticks=(0, 0.3, 0.6, 0.85, 0.95, 1))
+        axes.set_xticklabels(["0", ".3", ".6", ".85", "\n.95", "1"])  # a line lower: .95 and 1 would touch
         axes.set_ylim(bottom=0)
     panels[0].set_ylabel("RMS over states\n(discounted rewards)")
     panels[0].legend(frameon=False)
