@@ -95,8 +95,14 @@ def styled(table, name):
     style = style.apply(mark, axis=1).hide(axis="index").set_uuid(name)
     table = style.data
     is_number = [column for column in numbers if column in table and pd.api.types.is_numeric_dtype(table[column])]
-    titles = {"clip_alone": "gradient, clip alone", "advantage": "A", "ratio": "r", "position": "r is"}
-    cells = "text-align: left; padding: 0.3em 0.5em; font-size: 0.85rem"
+    titles = {
+        "gradient": "gradient in r",
+        "clip_alone": "gradient, clip alone",
+        "advantage": "A",
+        "ratio": "r",
+        "position": "r is",
+    }
+    cells = "text-align: left; padding: 0.3em 0.35em; font-size: 0.85rem"
     style = style.set_table_styles([{"selector": "th, td", "props": cells}])
     short = [column for column in ("advantage", "condition", "position", "branch") if column in table]
     style = style.set_properties(subset=short, **{"white-space": "nowrap"})

@@ -1,4 +1,4 @@
-"""Figures of ratios between two policies: over actions, under reuse of one batch, and what a batch promises."""
+"""Figures of ratios between two policies: over actions, over gradient steps, and under reuse of one batch."""
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def climbs(paths, clip):
     return figure
 
 
-def over_passes(tables, column, label, log_scale=True):
+def over_passes(tables, column, label):
     """Medians across runs with their intervals over passes.
 
     tables: {name: DataFrame with passes, column, column + " low" and column + " high"}. label: of the vertical axis.
@@ -65,7 +65,7 @@ def over_passes(tables, column, label, log_scale=True):
             table.passes * 1.06**i, middle, [middle - low, high - middle], color=PALETTE[color], linestyle=style,
             marker=marker, capsize=4, label=name,
         )  # fmt: skip
-    ax.set(xlabel="passes over the same batch", ylabel=label, xscale="log", yscale="log" if log_scale else "linear")
+    ax.set(xlabel="passes over the same batch", ylabel=label, xscale="log", yscale="log")
     _plain_ticks(ax.xaxis, table.passes)
     ax.legend(fontsize=9)
     return figure
@@ -100,20 +100,6 @@ def ratio_histograms(ratios, no_gradient, clip):
     figure.supylabel("share of the samples (%)", fontsize=11)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
-    return figure
-
-
-def promise_and_return(promised, change):
-    """What the objective promised and how the return changed, one dot a run: both (R,) arrays."""
-    figure, ax = new_figure(width=6.0, height=3.4)
-    better = change > 0
-    for part, marker, label in ((better, "o", "return rose"), (~better, "X", "return fell")):
-        color = PALETTE["blue" if marker == "o" else "orange"]
-        ax.plot(promised[part], change[part], marker, color=color, markersize=8, linestyle="none", label=label)
-    ax.axhline(0, color=PALETTE["grey"], linewidth=1)
-    ax.axvline(0, color=PALETTE["grey"], linewidth=1)
-    ax.set(xlabel="gain of the clipped objective on the batch", ylabel="change of the return\n(sum of 200 rewards)")
-    ax.legend(fontsize=9)
     return figure
 
 
