@@ -90,12 +90,14 @@ def record(name, workspace, folder=DATA, seeds=SEEDS, episodes=EPISODES, early=E
               f"{log[log.episode >= agent.episodes - chunk].reward.mean():.0f}", flush=True)  # fmt: skip
     _write_log(log, folder / f"{name}.csv", float_format="%.6g")
     agent.save(folder / f"{name}.pt", resumable=False)
+    for path in (workspace / f"{name}.pt", *workspace.glob(f"{name}-*.csv")):
+        path.unlink()  # the next call makes everything again
 
 
 def _resume(cls, path, seeds):
-    if not path.is_file():
-        return cls(3, 1, seeds=seeds), pd.DataFrame(columns=LOG_COLUMNS)
-    agent = cls.load(path)
+    agent = cls.load(path) if path.is_file() else None
+    if agent is None or (agent.hyperparameters, agent.seeds) != (cls.default, tuple(seeds)):
+        return cls(3, 1, seeds=seeds), pd.DataFrame(columns=LOG_COLUMNS)  # nothing there, or of another recipe
     # Python's own reader gives every float back to the last bit, in every version of pandas.
     return agent, pd.read_csv(path.with_name(f"{path.stem}-{agent.episodes}.csv"), engine="python")
 

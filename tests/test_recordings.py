@@ -18,7 +18,7 @@ from lecture_utils.recordings import (
     write_checksums,
     write_readme,
 )
-from lecture_utils.training import LOG_COLUMNS
+from lecture_utils.training import LOG_COLUMNS, train
 
 TINY = {"seeds": [3, 4], "episodes": 6, "early": 2, "chunk": 2}
 
@@ -168,3 +168,18 @@ def test_readme_says_what_was_recorded(tmp_path):
     assert text.startswith("kept\n")
     assert "old" not in text
     assert "| passes | 2 | 5 |" in text
+
+
+def test_a_finished_recording_leaves_nothing_to_go_on_from(tmp_path):
+    record("ppo", tmp_path / "workspace", tmp_path, **TINY)
+    assert list((tmp_path / "workspace").iterdir()) == []
+
+
+def test_another_recipe_is_not_gone_on_with(recorded, tmp_path):
+    other = PPO(3, 1, PPO.default.replace(gamma=0.5), seeds=TINY["seeds"])
+    (tmp_path / "workspace").mkdir()
+    log = train(other, 2, progress=False)
+    log.to_csv(tmp_path / "workspace" / "ppo-2.csv", index=False)
+    other.save(tmp_path / "workspace" / "ppo.pt")
+    record("ppo", tmp_path / "workspace", tmp_path, **TINY)
+    assert (tmp_path / "ppo.csv").read_text() == (recorded / "ppo.csv").read_text()
