@@ -3,14 +3,18 @@ PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := .venv/ready
 
-.PHONY: help lecture test lab data bench clean
+.PHONY: help lecture slides test lab data data-passes bench clean
 
 help:  ## list what can be made
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
 
 lecture: $(READY)  ## execute every notebook and write the pages to build/
 	$(BIN)/python -m sphinx -q -W --keep-going -b html notebooks build
 	@echo "The lecture is in build/index.html: open it in a browser, no network needed."
+
+slides: $(READY)  ## write the slides to build/slides/, a file a deck
+	$(BIN)/python notebooks/_slides.py build/slides
+	@echo "The slides are in build/slides/: open 00.html in a browser; S shows the speaker's notes."
 
 test: $(READY)  ## run everything that continuous integration runs
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -26,6 +30,9 @@ data: $(READY)  ## make every file in data/ and figures/ again (resumable)
 	$(BIN)/python -m lecture_utils.true_advantages
 	$(BIN)/python -m lecture_utils.figures
 
+data-passes: $(READY)  ## record the experiment of notebook 04 again (hours of processor time, resumable)
+	$(BIN)/python -m lecture_utils.passes
+
 bench: $(READY)  ## time training beside a plain loop
 	$(BIN)/python -m pytest tests/benchmarks
 
@@ -34,5 +41,5 @@ clean:  ## remove what was built (the environment too)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,pages]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,pages,sweep]"
 	@touch $@

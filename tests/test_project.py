@@ -9,7 +9,12 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = pathlib.Path(__file__).parents[1]
-CONDA_NAMES = {"gymnasium-classic_control": "gymnasium", "matplotlib-base": "matplotlib", "pytorch": "torch"}
+CONDA_NAMES = {
+    "gymnasium-classic_control": "gymnasium",
+    "matplotlib-base": "matplotlib",
+    "pytorch": "torch",
+    "dask-core": "dask",
+}
 
 
 def declared():
@@ -64,8 +69,8 @@ def test_top_level_holds_what_the_layout_names():
 
 def test_readme_names_only_what_exists():
     readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z]+):", makefile, flags=re.M))
-    assert {"lecture", "test"} <= set(re.findall(r"(?:^|`)make ([a-z]+)", readme, flags=re.M)) <= targets
+    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.M))
+    assert {"lecture", "test"} <= set(re.findall(r"(?:^|`)make ([a-z-]+)", readme, flags=re.M)) <= targets
     for target in re.findall(r"\]\(([^)#]+)\)", readme):
         assert "://" in target or (ROOT / target).exists(), target
     assert not re.search(r"!\[\s*\]", readme), "an image without alternative text"
