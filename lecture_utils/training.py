@@ -1,5 +1,7 @@
 """The training loop and its log."""
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 import torch
@@ -54,6 +56,7 @@ def train(agent, episodes=3000, progress=True):
     log, first = [], agent.episodes
     with (
         torch_threads(_threads_worth_having(agent)),
+        flushed_denormals(),
         tqdm(total=int(episodes), disable=not progress, desc="episodes") as bar,
     ):
         try:
@@ -76,6 +79,20 @@ def train(agent, episodes=3000, progress=True):
             # Counted from the log, because an interrupt can come between any two lines.
             agent.episodes = first + len(log) * per_update
     return _frame(log, first)
+
+
+@contextlib.contextmanager
+def flushed_denormals():
+    """Numbers below 1e-38 count as zero inside, in this thread.
+
+    Where units of a network die, Adam's moments fade into such numbers, a third of them in a long training, and the
+    processor takes a hundred times as long for each: without this, the lecture's recipe takes twice as long.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _threads_worth_having(agent):

@@ -179,3 +179,18 @@ def test_bad_input_names_the_argument(kind):
     call, error, message = BAD[kind]
     with pytest.raises(error, match=message):
         call(A2C(3, 1, SMALL))
+
+
+def test_denormals_count_as_zero_in_training_and_only_there():
+    """Moments of dead units fade into them, and each costs a hundred times an ordinary number."""
+    tiny = torch.tensor([1e-38])
+    seen = []
+
+    class Watching(PPO):
+        def update(self, rollout):
+            seen.append((tiny / 10).item())
+            return super().update(rollout)
+
+    train(Watching(3, 1), 1, progress=False)
+    assert seen == [0.0]
+    assert (tiny / 10).item() > 0
