@@ -51,3 +51,33 @@ def scores(groups, labels, optimum=None):
     axes.set_yticks(range(len(labels)), labels)
     axes.set(xlabel="mean return of a run over 100 episodes", ylim=(len(groups) - 0.5, -0.5))
     return figure
+
+
+DIAGNOSTICS = {
+    "clip_fraction": "clip fraction",
+    "approx_kl": "approx. KL (nats, log)",
+    "loss_ent": "entropy (nats)",
+    "explained_variance": "explained variance",
+}
+
+
+def diagnostics(log, window=50):
+    """Four panels over episodes, every run of `log` thin, their median thick: clip fraction, KL, entropy, explained
+    variance.
+
+    log: a DataFrame as train returns it. Each point is the mean of `window` episodes; for KL and explained variance,
+    which single episodes send far out, their median.
+    """
+    figure, grid = new_figure(2, 2, width=8.2, height=4.6, sharex=True)
+    for axes, (name, label) in zip(grid.flat, DIAGNOSTICS.items(), strict=True):
+        table = log.pivot(index="episode", columns="run", values=name)
+        blocks = table.groupby(table.index // window * window)
+        curves = blocks.median() if name in ("approx_kl", "explained_variance") else blocks.mean()
+        axes.plot(curves.index, curves, color=PALETTE["grey"], linewidth=0.7, alpha=0.6, linestyle="-")
+        axes.plot(curves.index, curves.median(axis=1), color=PALETTE["black"], linestyle="-")
+        axes.set_ylabel(label, fontsize=10)
+    grid[0, 1].set_yscale("log")
+    grid[1, 1].set_ylim(min(0, curves.quantile(0.02).min()), 1.02)
+    for axes in grid[1]:
+        axes.set_xlabel("episode")
+    return figure
