@@ -1,5 +1,6 @@
 """Sphinx builds the pages from these notebooks (make lecture). Everything a page needs is written into build/."""
 
+import os
 import pathlib
 import shutil
 
@@ -10,6 +11,10 @@ project = "Proximal Policy Optimization, measured"
 author = "the authors of the PPO lecture"
 copyright = "2026, the authors of the PPO lecture"
 
+# Where students find this repository, for example https://github.com/me/ppo-lecture: gives every page buttons that open
+# its notebook on Binder and Colab. Without it there are none.
+REPOSITORY = os.environ.get("LECTURE_REPOSITORY", "")
+
 extensions = ["myst_nb"]
 exclude_patterns = ["**.ipynb_checkpoints"]
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
@@ -17,7 +22,7 @@ myst_dmath_double_inline = True
 myst_heading_anchors = 3
 
 nb_execution_mode = "cache"  # executes what changed since the last build
-nb_execution_cache_path = "../build/.jupyter_cache"
+nb_execution_cache_path = str(pathlib.Path(__file__).parents[1] / "build" / ".jupyter_cache")
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
@@ -27,9 +32,30 @@ nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json
 
 html_theme = "sphinx_book_theme"
 html_title = "PPO, measured"
-html_theme_options = {"show_toc_level": 2, "use_download_button": False, "use_fullscreen_button": False}
+html_theme_options = {
+    "show_toc_level": 2,
+    "use_download_button": False,
+    "use_fullscreen_button": False,
+    "navbar_persistent": [],  # the search stands in the side bar already
+}
+if REPOSITORY:
+    html_theme_options |= {
+        "repository_url": REPOSITORY,
+        "repository_branch": "main",
+        "path_to_docs": "notebooks",
+        "use_repository_button": True,
+        "launch_buttons": {
+            "binderhub_url": "https://mybinder.org",
+            "colab_url": "https://colab.research.google.com",
+            "notebook_interface": "jupyterlab",
+        },
+    }
+html_context = {"default_mode": "auto"}  # light or dark as the reader's system is, until the reader chooses
 html_static_path = ["_static"]
 html_css_files = ["lecture.css"]
+html_js_files = ["lecture.js"]
+html_use_index = False
+html_show_search_summary = False  # it would fetch the pages, which a browser refuses for files
 html_copy_source = False
 html_show_sourcelink = False
 

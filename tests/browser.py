@@ -48,6 +48,9 @@ def open_page(browser, width=1280, height=720, **context):
     return page, problems
 
 
+# A picture of one pixel, PNG in base64.
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+
 # Formulas that are drawn are MathML with a size; TeX that stands in the text was never converted.
 FORMULAS = r"""root => {
   const problems = [];

@@ -78,13 +78,6 @@ def test_readme_names_only_what_exists():
     assert listed == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
 
 
-def test_pages_list_every_notebook():
-    index = (ROOT / "notebooks" / "index.md").read_text()
-    assert re.findall(r"^(\d\d_\w+)$", index, flags=re.M) == sorted(
-        p.stem for p in (ROOT / "notebooks").glob("*.ipynb")
-    )
-
-
 def test_nothing_private_in_the_repository():
     for path in tracked():
         file = ROOT / path

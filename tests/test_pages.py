@@ -1,0 +1,237 @@
+"""Every page of the book in a browser without a network, and what its building promises (make lecture)."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import browser
+import nbformat
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+SOURCES = ("conf.py", "_static")
+WIDTHS = (1280, 800, 390)
+
+# Wider than the window, headings with a gap or without words, and controls that do nothing without a kernel.
+LAYOUT = """root => {
+  const problems = [], width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth > width)
+    problems.push(`${document.documentElement.scrollWidth} px wide in a window of ${width}`);
+  const levels = [...root.querySelectorAll("article h1, article h2, article h3, article h4, article h5")]
+    .map(heading => Number(heading.tagName[1]));
+  if (levels[0] !== 1 || levels.some((level, i) => i && level > levels[i - 1] + 1))
+    problems.push("heading levels: " + levels);
+  if (root.querySelector("article .jupyter-widgets, article input[type=range]")) problems.push("a dead slider");
+  return problems;
+}"""
+LINKS = """root => [...root.querySelectorAll("a[href]")].map(link => link.href)"""
+
+
+def build(source, output, **variables):
+    """Run sphinx as make lecture does; seconds and what it printed."""
+    start = time.monotonic()
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", source, output]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **variables})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return time.monotonic() - start
+
+
+@pytest.fixture(scope="session")
+def book():
+    """The book in build/, brought up to date; after make lecture nothing is executed again."""
+    pytest.importorskip("myst_nb", reason="the packages that make pages are not installed")
+    build("notebooks", "build")
+    return ROOT / "build"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser.open_browser() as opened:
+        yield opened
+
+
+def pages(folder):
+    """The pages of a book, not the slides beside them."""
+    found = [*folder.glob("*.html"), *folder.glob("solutions/*.html")]
+    return sorted(path for path in found if path.name != "search.html")
+
+
+def look(chromium, path):
+    """Everything wrong with a page at three widths."""
+    page, problems = browser.open_page(chromium)
+    page.goto(path.as_uri())
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        found = page.evaluate_handle("document.documentElement").evaluate(LAYOUT)
+        problems += [f"at {width} px: {problem}" for problem in found]
+    for check in (browser.FORMULAS, browser.IMAGES):
+        problems += page.evaluate_handle("document.body").evaluate(check)
+    page.context.close()
+    return problems
+
+
+def broken_links(chromium, folder):
+    """Links inside the book that lead nowhere, as (page, link)."""
+    page, _ = browser.open_page(chromium)
+    links, anchors = {}, {}
+    for path in [*pages(folder), folder / "search.html"]:
+        page.goto(path.as_uri())
+        links[path] = page.evaluate_handle("document").evaluate(LINKS)
+        anchors[path.as_uri()] = set(page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)"))
+    page.context.close()
+    return [
+        (path.name, link)
+        for path, found in links.items()
+        for link in found
+        for target, _, anchor in [link.partition("#")]
+        if link.startswith("file:") and (target not in anchors or (anchor and anchor not in anchors[target]))
+    ]
+
+
+def violations(chromium, path, width, scheme):
+    """What axe-core calls serious or critical, as (rule, elements)."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    page, _ = browser.open_page(chromium, width=width, height=900, color_scheme=scheme)
+    page.goto(path.as_uri())
+    page.wait_for_load_state("load")
+    result = axe.Axe().run(page, options={"preload": False, "resultTypes": ["violations"]})
+    page.context.close()
+    return [
+        (violation["id"], [node["target"] for node in violation["nodes"]])
+        for violation in result.response["violations"]
+        if violation["impact"] in {"serious", "critical"}
+    ]
+
+
+def test_every_notebook_has_its_page(book):
+    notebooks = {path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")}
+    assert notebooks == {path.stem for path in pages(book)} - {"index"} - solutions()
+    index = (book / "index.html").read_text(encoding="utf-8")
+    assert all(f'href="{name}.html"' in index for name in notebooks)
+
+
+def solutions():
+    return {path.stem for path in (ROOT / "notebooks" / "solutions").glob("*.ipynb")}
+
+
+def test_a_second_build_is_quick(book):
+    assert build("notebooks", "build") < 20
+
+
+def test_every_page(book, chromium):
+    found = {path.name: look(chromium, path) for path in pages(book)}
+    assert {name: problems for name, problems in found.items() if problems} == {}
+
+
+def test_links_lead_somewhere(book, chromium):
+    assert broken_links(chromium, book) == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_accessible(book, chromium, width, scheme):
+    found = {path.name: violations(chromium, path, width, scheme) for path in pages(book)}
+    assert {name: problems for name, problems in found.items() if problems} == {}
+
+
+def test_the_dark_theme_is_dark(book, chromium):
+    page, _ = browser.open_page(chromium, color_scheme="dark")
+    page.goto((book / "index.html").as_uri())
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(map(int, re.findall(r"\d+", background)[:3])) < 80
+
+
+def test_search_works_from_a_file(book, chromium):
+    page, problems = browser.open_page(chromium)
+    page.goto((book / "search.html").as_uri() + "?q=swing")
+    page.wait_for_selector("#search-results li a", timeout=10_000)
+    assert problems == []
+
+
+def test_keyboard_reaches_the_text_and_its_hidden_code(book, chromium):
+    """Tab first offers to skip to the text; a folded cell opens by key."""
+    page, _ = browser.open_page(chromium)
+    page.goto((book / "01_ratio_and_clip.html").as_uri())
+    page.keyboard.press("Tab")
+    assert "main-content" in page.evaluate("document.activeElement.href || ''")
+    fold = page.locator("article details").first
+    fold.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert fold.get_attribute("open") is not None
+
+
+def test_a_panel_without_a_kernel_says_how_to_run_it(book, chromium):
+    page, _ = browser.open_page(chromium)
+    page.goto((book / "01_ratio_and_clip.html").as_uri())
+    assert page.get_by_text("run this notebook in JupyterLab").count() >= 1
+    assert page.get_by_text("Loading widget").count() == 0
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    """Writes a page into a book of its own, builds it and gives its path."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in SOURCES:
+        copy = shutil.copytree if (ROOT / "notebooks" / name).is_dir() else shutil.copy
+        copy(ROOT / "notebooks" / name, source / name)
+
+    def write(text, **variables):
+        (source / "index.md").write_text(f"# A page\n\n{text}\n")
+        build(source, tmp_path / "built", **variables)
+        return tmp_path / "built" / "index.html"
+
+    return write
+
+
+FAULTS = {
+    "asks the network": '<p><img alt="x" src="https://example.org/x.png"></p>',
+    "not loaded": '<p><img alt="x" src="missing.png"></p>',
+    "without alternative text": f'<p><img src="data:image/png;base64,{browser.DOT}"></p>',
+    "raw TeX": "The value \\\\gamma is there.",
+    "formula not drawn": '<p><math style="position: absolute; width: 0; height: 0"><mi>x</mi></math></p>',
+    "px wide": '<div style="width: 1500px">wide</div>',
+    "heading levels": "<h4>Too deep</h4>",
+    "a dead slider": '<p><input type="range" aria-label="lambda"></p>',
+    "planted": "<script>console.error('planted')</script>",
+}
+
+
+def test_each_fault_of_a_page_is_noticed(small_book, chromium):
+    path = small_book("A formula $x^2$.\n\n```{raw} html\n<p>fault</p>\n```")
+    assert look(chromium, path) == []
+    sound = path.read_text(encoding="utf-8")
+    for sign, fault in FAULTS.items():
+        path.write_text(sound.replace("<p>fault</p>", fault.replace("\\\\", "\\")), encoding="utf-8")
+        assert any(sign in problem for problem in look(chromium, path)), sign
+
+
+def test_a_broken_link_is_noticed(small_book, chromium):
+    path = small_book("```{raw} html\n<a href='nowhere.html'>x</a> <a href='#nowhere'>y</a>\n```")
+    assert len(broken_links(chromium, path.parent)) == 2
+
+
+def test_a_faint_text_is_noticed(small_book, chromium):
+    path = small_book("```{raw} html\n<p style='color: #bbb; background: #fff'>faint</p>\n```")
+    assert [rule for rule, _ in violations(chromium, path, 1280, "light")] == ["color-contrast"]
+
+
+def test_a_warning_stops_the_build(small_book):
+    with pytest.raises(AssertionError, match="nowhere"):
+        small_book("[a link](nowhere.md)")
+
+
+def test_launch_buttons_take_one_setting(small_book, tmp_path):
+    launch = re.compile(r'href="(https://(?:mybinder|colab)[^"]*)"')
+    title = nbformat.v4.new_markdown_cell("# A notebook")
+    nbformat.write(nbformat.v4.new_notebook(cells=[title]), tmp_path / "source" / "empty.ipynb")
+    page = small_book("```{toctree}\nempty\n```").parent / "empty.html"
+    assert launch.findall(page.read_text(encoding="utf-8")) == []
+    small_book("```{toctree}\nempty\n```", LECTURE_REPOSITORY="https://github.com/me/ppo-lecture")
+    links = launch.findall(page.read_text(encoding="utf-8"))
+    assert {link.split("/")[2] for link in links} == {"mybinder.org", "colab.research.google.com"}
+    assert all("me/ppo-lecture" in link and "notebooks" in link for link in links)
