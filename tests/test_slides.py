@@ -108,7 +108,7 @@ FAULTS = {
     "raw TeX": [markdown(r"The value \gamma is there.")],
     "without alternative text": [code("", picture(""))],
     "2 figures": [code("", picture("x", 2))],
-    "9 lines of code": [markdown("Long:"), *[code("a = 1\nb = 2\nc = 3")] * 3],
+    "9 lines of code": [markdown("Long:"), *(code("a = 1\nb = 2\nc = 3") for _ in range(3))],
     "a figure and code": [code("a = 1"), code("", picture("x"))],
     "an empty slide": [markdown("<span></span>")],
 }
