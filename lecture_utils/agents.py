@@ -11,7 +11,7 @@ from lecture_utils import checkpoints
 from lecture_utils.advantages import gae, standardize
 from lecture_utils.diagnostics import approx_kl, clip_fraction, explained_variance
 from lecture_utils.hyperparameters import Hyperparameters
-from lecture_utils.networks import MLP, GaussianPolicy, adam, clip_gradients
+from lecture_utils.networks import MLP, GaussianPolicy, adam, clip_gradients, held
 from lecture_utils.objectives import clipped_surrogate, policy_gradient, probability_ratio
 
 ORTHOGONAL_GAINS = {"actor": 0.01, "critic": 1.0}  # of the last layer: Andrychowicz et al. 2021, arXiv 2006.05990
@@ -35,6 +35,7 @@ class A2C:
         )
         self.generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
         self.updates = self.episodes = 0
+        self.stopped = torch.zeros(self.runs, dtype=torch.bool, device=self.device)
 
         sizes, hidden_gain = (self.obs_dim, *h.hidden), math.sqrt(2)
         gains = {name: [hidden_gain] * len(h.hidden) + [last] for name, last in ORTHOGONAL_GAINS.items()}
@@ -86,9 +87,13 @@ class A2C:
         """
         self.refresh()
         batch = self.prepare(rollout)
-        steps = [
-            self.step(minibatch) for _ in range(self.hyperparameters.passes) for minibatch in self.minibatches(batch)
-        ]
+        steps, self.stopped = [], torch.zeros(self.runs, dtype=torch.bool, device=self.device)
+        for _ in range(self.hyperparameters.passes):
+            one_pass = [self.step(minibatch) for minibatch in self.minibatches(batch)]
+            steps += one_pass
+            if self.hyperparameters.target_kl < math.inf:
+                log_ratio = torch.cat([log_ratio for _, log_ratio in one_pass], dim=-1)
+                self.stopped |= approx_kl(log_ratio) > self.hyperparameters.target_kl
         self.updates += 1
         losses, log_ratios = zip(*steps, strict=True)
         weights = torch.tensor([x.shape[-1] for x in log_ratios], dtype=losses[0].dtype, device=self.device)
@@ -175,7 +180,8 @@ class A2C:
         if h.anneal_updates:
             for group in groups:
                 group["lr"] = lr * max(0.0, 1 - self.updates / h.anneal_updates)
-        optimizer.step()
+        with held(optimizer, self.stopped):
+            optimizer.step()
 
     # Keeping
 

@@ -28,6 +28,7 @@ class Hyperparameters:
     initialization: str = "default"  # "default" (that of torch.nn.Linear) or "orthogonal"
     anneal_updates: int = 0  # learning rates fall linearly to zero over so many updates; 0: constant
     max_grad_norm: float = math.inf  # gradients are scaled down to this norm, per run and network; inf: never
+    target_kl: float = math.inf  # a run sits out the passes after one with a larger approximate KL, in nats
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -85,15 +86,16 @@ RANGES = {
     "initialization": _choice("default", "orthogonal"),
     "anneal_updates": _whole(0),
     "max_grad_norm": _number(lambda x: x > 0, "a number above 0 (inf: never)"),
+    "target_kl": _number(lambda x: x > 0, "a number above 0, in nats (inf: never)"),
 }
 
-TUNED_EPISODES = 480  # 96,000 steps a run
+TUNED_EPISODES = 384  # 76,800 steps a run
 TUNED = Hyperparameters(
     gamma=0.97,
     gae_lambda=0.95,
     entropy_coef=0.0,
-    actor_lr=3e-3,
-    critic_lr=3e-3,
+    actor_lr=5e-3,
+    critic_lr=5e-3,
     minibatch_size=256,
     passes=10,
     episodes_per_update=16,
@@ -103,8 +105,8 @@ TUNED = Hyperparameters(
     shuffle=True,
     normalize_advantages="rollout",
     reward_scale=0.2,
-    hidden=(64, 64),
+    hidden=(32, 32),
     activation="tanh",
     initialization="orthogonal",
-    anneal_updates=30,
+    anneal_updates=24,
 )

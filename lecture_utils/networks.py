@@ -1,5 +1,6 @@
 """Networks with a leading runs axis: R independent copies, each with its own weights, in one product."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -156,3 +157,20 @@ def clip_gradients(parameters, max_norm):
     factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
     for gradient in gradients:
         gradient *= factor[:, None, None]
+
+
+@contextlib.contextmanager
+def held(optimizer, runs):
+    """Steps of Adam inside leave these runs where they are, moments included; runs: a mask (R,).
+
+    The count of steps goes on for all, as it would for one run alone: training stays the same alone or among others.
+    """
+    kept = []
+    if runs.any():
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        moments = [x for p in parameters for x in optimizer.state[p].values() if x.shape == p.shape]
+        kept = [(x, x.detach()[runs].clone()) for x in (*parameters, *moments)]
+    yield
+    with torch.no_grad():
+        for x, before in kept:
+            x[runs] = before

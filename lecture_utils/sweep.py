@@ -24,6 +24,10 @@ WORKER_ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
     "MALLOC_TRIM_THRESHOLD_": str(2**28),
 }
+CONFIGURATION = {
+    "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+    "distributed.scheduler.worker-saturation": 1.0,  # a setting waits for any worker, not behind a longer one
+}
 
 
 def grid(agent=PPO, **axes):
@@ -128,7 +132,7 @@ def _connected(client, workers):
     elif client is None:
         workers = os.cpu_count() if workers is None else workers
         with (
-            dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}),
+            dask.config.set(CONFIGURATION),
             LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
             Client(cluster) as connected,
         ):

@@ -73,7 +73,7 @@ class PlainTuned:
     def __init__(self, agent, run):
         def network(outputs):
             return nn.Sequential(
-                nn.Linear(agent.obs_dim, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, outputs)
+                nn.Linear(agent.obs_dim, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, outputs)
             ).double()
 
         self.actor, self.critic = network(agent.action_dim), network(1)
@@ -96,7 +96,7 @@ class PlainTuned:
         target = advantage + value.flatten()
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         observation, action = observation.flatten(0, 1), action.flatten(0, 1)
-        lr = 3e-3 * (1 - updates_before / 30)
+        lr = 5e-3 * (1 - updates_before / 24)
         parameters = [*self.actor.parameters(), self.log_std, *self.critic.parameters()]
         optimizer = torch.optim.Adam(parameters, lr=lr)
         for _ in range(10):

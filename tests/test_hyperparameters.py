@@ -28,8 +28,10 @@ LECTURE = {
     "initialization": "default",
     "anneal_updates": 0,
     "max_grad_norm": math.inf,
+    "target_kl": math.inf,
 }
 BAD = {
+    "target_kl": [0, -0.1, math.nan, "0.01"],
     "gamma": [-0.1, 1.1, math.nan, "0.9", None, True],
     "gae_lambda": [1.5, -1, math.nan],
     "clip": [-0.1, math.nan, "0.2"],

@@ -1,0 +1,56 @@
+"""Early stopping on KL: a run that has moved far enough sits out the rest of the passes, whatever its neighbours do."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from helpers import make_rollout, weights
+
+from lecture_utils import PPO, TUNED, Hyperparameters
+from lecture_utils.rollouts import collect_episodes
+
+FAST = Hyperparameters(passes=6, actor_lr=3e-3)
+
+
+def test_the_rest_of_the_passes_is_sat_out():
+    """With a threshold that every first pass exceeds, six passes are one, in all weights and moments."""
+    many, one = (PPO(3, 1, h, seeds=[1, 2]) for h in (FAST.replace(target_kl=1e-9), FAST.replace(passes=1)))
+    rollout = make_rollout(many)
+    many.update(rollout)
+    one.update(rollout)
+    np.testing.assert_array_equal(weights(many), weights(one))
+    for ours, theirs in zip(many.actor_optimizer.state.values(), one.actor_optimizer.state.values(), strict=True):
+        torch.testing.assert_close(ours["exp_avg"], theirs["exp_avg"], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("recipe", [FAST, TUNED.replace(episodes_per_update=1, minibatch_size=50, actor_lr=1e-2)])
+def test_a_run_stops_alike_alone_or_among_others(recipe):
+    seeds = [0, 1, 2, 3, 4, 5]
+    free = PPO(3, 1, recipe, seeds=seeds)
+    for _ in range(3):
+        kl = free.update(collect_episodes(free))["approx_kl"]
+    recipe = recipe.replace(target_kl=float(np.median(kl)))  # about half of the runs go further than that
+    together = PPO(3, 1, recipe, seeds=seeds)
+    alone = [PPO(3, 1, recipe, seeds=[seed]) for seed in seeds]
+    stopped = []
+    for _ in range(3):
+        together.update(collect_episodes(together))
+        stopped.append(together.stopped.clone())
+        for agent in alone:
+            agent.update(collect_episodes(agent))
+    some = torch.stack(stopped).float().mean()
+    assert 0 < some < 1, "nobody stopped, or everybody: the test would show nothing"
+    for run, agent in enumerate(alone):
+        np.testing.assert_allclose(weights(together, run), weights(agent, 0), rtol=1e-4, atol=1e-6)
+
+
+def test_it_holds_the_policy_closer():
+    recipe = TUNED.replace(episodes_per_update=2, minibatch_size=100, actor_lr=0.02, passes=20)
+    far, near = (PPO(3, 1, recipe.replace(target_kl=kl), seeds=range(8)) for kl in (math.inf, 0.01))
+    rollout = collect_episodes(far)
+    for agent in (far, near):
+        agent.update(rollout)
+    distance = [agent.actor.log_std.detach().abs().mean() for agent in (far, near)]
+    assert near.stopped.all()
+    assert distance[1] < distance[0]
