@@ -1,0 +1,37 @@
+"""The ladder begins at the lecture's recipe, ends at TUNED, and every step of it is one detail."""
+
+import dataclasses
+import itertools
+
+from lecture_utils import TUNED, TUNED_EPISODES, Hyperparameters
+from lecture_utils.details import BUG_RECIPES, DETAILS, LADDER, LEAVE_ONE_OUT, settings
+from lecture_utils.museum import BUGS
+
+
+def changed(a, b):
+    a, b = dataclasses.asdict(a), dataclasses.asdict(b)
+    return {name for name in a if a[name] != b[name]}
+
+
+def test_the_ladder_leads_from_the_lectures_recipe_to_tuned():
+    rungs = list(LADDER.values())
+    assert (rungs[0], rungs[-1]) == (Hyperparameters(), TUNED)
+    steps = [changed(a, b) for a, b in itertools.pairwise(rungs)]
+    assert all(steps)
+    assert [step <= set(fields) for step, fields in zip(steps, DETAILS.values(), strict=True)] == [True] * len(steps)
+
+
+def test_every_detail_is_left_out_alone():
+    assert list(LEAVE_ONE_OUT) == ["nothing", *DETAILS]
+    for name, fields in DETAILS.items():
+        assert changed(LEAVE_ONE_OUT[name], TUNED) <= set(fields)
+        assert changed(LEAVE_ONE_OUT[name], Hyperparameters()).isdisjoint(fields)
+
+
+def test_every_setting_can_be_run():
+    named = settings()
+    assert len(named) == len(LADDER) + len(LEAVE_ONE_OUT) + len(BUGS) + 1
+    assert {setting.episodes for setting in named.values()} == {TUNED_EPISODES}
+    for setting in named.values():
+        assert setting.block % setting.hyperparameters.episodes_per_update == 0
+    assert BUG_RECIPES["EntropySign"].entropy_coef > 0
