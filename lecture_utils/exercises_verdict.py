@@ -1,0 +1,76 @@
+"""What a checker answers: not attempted yet, right or wrong. Shown in the notebook, and kept for the summary."""
+
+import dataclasses
+import html
+import json
+import os
+
+# Of every exercise: number, short name, checker. The digit before the point is the number of its notebook.
+EXERCISES = {
+    "1.1": ("clipped surrogate", "check_clipped_surrogate"),
+    "1.2": ("table of cases", "check_cases"),
+    "1.3": ("mended loss", "check_mended_loss"),
+    "2.1": ("GAE", "check_gae"),
+    "2.2": ("mended GAE", "check_mended_gae"),
+    "2.3": ("choice of lambda", "check_lambdas"),
+    "3.1": ("loss of PPO", "check_ppo_loss"),
+    "3.2": ("update of PPO", "check_update"),
+    "3.3": ("sick runs", "check_diagnosis"),
+    "4.1": ("interval", "check_interval"),
+    "4.2": ("reading an interval", "check_reading"),
+    "4.3": ("number of runs", "check_number_of_runs"),
+    "5.1": ("scored action", "check_scored_action"),
+    "5.2": ("normalised advantages", "check_normalize"),
+    "5.3": ("planted bug", "check_bug"),
+}
+
+NOT_ATTEMPTED, RIGHT, WRONG = "not attempted", "right", "wrong"
+SIGNS = {NOT_ATTEMPTED: "○", RIGHT: "✓", WRONG: "✗"}
+COLOURS = {NOT_ATTEMPTED: "#767676", RIGHT: "#009E73", WRONG: "#D55E00"}  # Okabe and Ito: never the only sign
+KEPT_IN = "PPO_LECTURE_VERDICTS"  # environment variable: the file that verdicts are added to, one JSON line each
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """The answer of a checker. Displayed as its text, in a notebook with a sign and a coloured edge.
+
+    exercise: a key of EXERCISES. status: NOT_ATTEMPTED, RIGHT or WRONG. message: a sentence or two.
+    mistake: the name of the mistake, "" where none was recognised. example: the smallest failing one, "" without.
+    """
+
+    exercise: str
+    status: str
+    message: str
+    mistake: str = ""
+    example: str = ""
+
+    def __post_init__(self):
+        if path := os.environ.get(KEPT_IN):
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(dataclasses.asdict(self)) + "\n")
+
+    def _head(self):
+        words = "not attempted yet" if self.status == NOT_ATTEMPTED else self.status
+        return f"{SIGNS[self.status]} {self.exercise} {EXERCISES[self.exercise][0]}: {words}"
+
+    def __repr__(self):
+        return "\n".join(part for part in (f"{self._head()}. {self.message}", self.example) if part)
+
+    def _repr_html_(self):
+        example = f"<pre style='margin: 0.4em 0 0'>{html.escape(self.example)}</pre>" if self.example else ""
+        return (
+            f"<div style='border-left: 6px solid {COLOURS[self.status]}; padding: 0.3em 0.8em'>"
+            f"<b>{html.escape(self._head())}.</b> {html.escape(self.message)}{example}</div>"
+        )
+
+
+def not_attempted(exercise, message="Replace the dots above by your answer, then run this cell again."):
+    return Verdict(exercise, NOT_ATTEMPTED, message)
+
+
+def right(exercise, learned):
+    return Verdict(exercise, RIGHT, learned)
+
+
+def wrong(exercise, message, mistake="", example=""):
+    return Verdict(exercise, WRONG, message, mistake, example)
