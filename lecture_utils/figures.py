@@ -4,11 +4,19 @@ import os
 
 import matplotlib.pyplot as plt
 
+from lecture_utils.optimal import optimal_returns
+from lecture_utils.pendulum import fixed_starts
 from lecture_utils.plots import STYLE
+from lecture_utils.plots_comparison import training_curves
 from lecture_utils.plots_training import learning_curves
 from lecture_utils.recordings import ROOT, load_log
 
-FIGURES = {"ppo_training": lambda: learning_curves(load_log("ppo"), window=100)}
+FIGURES = {
+    "ppo_training": lambda: learning_curves(load_log("ppo"), window=100),
+    "a2c_vs_ppo": lambda: training_curves(
+        {"A2C": load_log("a2c"), "PPO": load_log("ppo")}, optimal_returns(fixed_starts(100)).mean()
+    ),
+}
 
 
 def save_figures(folder=ROOT / "figures"):

@@ -9,14 +9,14 @@ import torch
 from lecture_utils.agents import PPO
 from lecture_utils.hyperparameters import Hyperparameters
 from lecture_utils.objectives import clipped_surrogate, policy_gradient, probability_ratio, surrogate
-from lecture_utils.recordings import DATA, ROOT, write_checksums
+from lecture_utils.recordings import DATA, ROOT, checked, write_checksums
 from lecture_utils.settings import Setting
 from lecture_utils.sweep import load_sweep, sweep
 
 FOLDER = DATA / "passes"
 ALGORITHMS = ("A2C", "unclipped", "PPO")
 SEEDS = range(16)  # of each algorithm
-PASSES = {"abs": (10, 5, 2, 1), "softplus": (5, 2)}  # by head of the standard deviation, the longest first
+PASSES = {"abs": (10, 5, 2, 1)}  # by head of the standard deviation, the longest first
 
 
 class ThreeAlgorithms(PPO):
@@ -45,7 +45,7 @@ class ThreeAlgorithms(PPO):
 
 
 def settings():
-    """Name -> Setting, such as "softplus_5": head of the standard deviation, passes."""
+    """Name -> Setting, such as "abs_2": head of the standard deviation, passes."""
     return {
         f"{head}_{count}": Setting(ThreeAlgorithms, Hyperparameters(passes=count, std_head=head))
         for head, counts in PASSES.items()
@@ -54,7 +54,12 @@ def settings():
 
 
 def load_passes(folder=FOLDER):
-    """The experiment as one DataFrame: algorithm, std_head, passes, run (0 to 15), then as in settings.run_setting."""
+    """The experiment as one DataFrame: algorithm, std_head, passes, run (0 to 15), then as in settings.run_setting.
+
+    Raises FileNotFoundError or ValueError for a file that is missing or changed.
+    """
+    for name in settings():
+        checked(f"{folder.name}/{name}.csv", folder.parent, command="make data-passes")
     log = load_sweep(folder, settings())
     log.insert(0, "algorithm", log.run.floordiv(len(SEEDS)).map(dict(enumerate(ALGORITHMS))))
     log[["std_head", "passes"]] = log.pop("setting").str.split("_", expand=True)

@@ -55,15 +55,15 @@ def load_agent(name, device="cpu", folder=DATA):
     return AGENTS[algorithm].load(checked(f"{name}.pt", folder), device)
 
 
-def checked(name, folder=DATA):
-    """The path of a file in data/, after comparing its SHA-256 with the recorded one."""
+def checked(name, folder=DATA, command="make data"):
+    """The path of a file in data/, after comparing its SHA-256 with the recorded one. command: what makes it again."""
     path, sums = pathlib.Path(folder) / name, pathlib.Path(folder) / CHECKSUMS
     for needed in (sums, path):
         if not needed.is_file():
-            raise FileNotFoundError(f"{needed} is missing; `make data` makes it again (or fetch it with git)")
+            raise FileNotFoundError(f"{needed} is missing; `{command}` makes it again (or fetch it with git)")
     if _recorded_sums(sums).get(name) != hashlib.sha256(path.read_bytes()).hexdigest():
         raise ValueError(f"{path} is damaged or was changed: its checksum is not the one in {sums.name}. "
-                         f"`git checkout -- data/{name}` brings it back, `make data` makes it again")  # fmt: skip
+                         f"`git checkout -- data/{name}` brings it back, `{command}` makes it again")  # fmt: skip
     return path
 
 
@@ -110,15 +110,17 @@ def _write_log(log, path, float_format):
 
 
 def write_checksums(folder=DATA, names=None):
-    """Record the SHA-256 of the logs and agents in `folder`, in the format of sha256sum.
+    """Record the SHA-256 of the logs and agents in `folder` and below it, in the format of sha256sum.
 
-    names: the files just made; the others keep their sums, so that damage to them is still noticed. None: all files.
+    names: the files just made, such as "ppo.csv" or "passes/abs_2.csv"; the others keep their sums, so that damage to
+    them is still noticed. None: all files.
     """
     folder = pathlib.Path(folder)
     sums = {} if names is None else _recorded_sums(folder / CHECKSUMS)
-    for path in folder.iterdir():
-        if path.suffix in {".csv", ".pt", ".npz"} and (names is None or path.name in names):
-            sums[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if path.suffix in {".csv", ".pt", ".npz"} and (names is None or name in names):
+            sums[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     (folder / CHECKSUMS).write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)), newline="\n")
 
 

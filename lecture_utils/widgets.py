@@ -5,7 +5,7 @@ import html
 import ipywidgets
 from IPython.display import display
 
-from lecture_utils import plots_clip, plots_gae
+from lecture_utils import plots_clip, plots_comparison, plots_gae
 from lecture_utils.plots import png
 
 WITHOUT_KERNEL = (
@@ -72,3 +72,20 @@ def lambda_panel(rewards, values, next_values, *, gamma):
         return plots_gae.episode(rewards, values, next_values, gamma=gamma, lambdas=[gae_lambda]), caption
 
     panel(draw, gae_lambda=slider(0.85, 0.0, 1.0, 0.05, "λ"))
+
+
+def seed_panel(logs):
+    """One run of each algorithm, to be picked: logs is a dict of "A2C", "PPO" -> DataFrame, as train returns it."""
+    final = {
+        name: log[log.episode >= log.episode.max() - 249].groupby("run").reward.mean() for name, log in logs.items()
+    }
+
+    def draw(**runs):
+        scores = " and ".join(f"{name} with seed {run} {final[name][run]:.0f}" for name, run in runs.items())
+        return plots_comparison.one_seed(logs, runs), f"One run each. Over the last 250 episodes {scores}."
+
+    sliders = {
+        name: ipywidgets.IntSlider(value=0, min=0, max=len(final[name]) - 1, description=f"{name}, seed")
+        for name in logs
+    }
+    panel(draw, **sliders)
