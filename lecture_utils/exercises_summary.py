@@ -47,6 +47,9 @@ def as_text(table):
     short = table.copy()
     short[numbers] = short[numbers].map(lambda cell: cell.split(":")[0])
     short["run"] = short.pop("run").str.slice(0, 60)
+    if len({os.path.dirname(path) for path in table.notebook}) == 1:
+        short["notebook"] = short.notebook.map(os.path.basename)
+    names = dict(zip(table.notebook, short.notebook, strict=True))
     columns = [[name, *short[name].astype(str)] for name in short]
     widths = [max(map(len, column)) for column in columns]
     rows = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*columns, strict=True)]
@@ -56,7 +59,7 @@ def as_text(table):
         lines.append(f"{number} {EXERCISES[number][0]}: right in {(asked[number] == RIGHT).sum()} of {len(asked)}")
         mistakes = asked[asked[number].str.startswith(f"{WRONG}:")].groupby(number).notebook.agg(list)
         for mistake, who in sorted(mistakes.items(), key=lambda item: -len(item[1])):
-            lines.append(f"    {len(who)} x {mistake.removeprefix(WRONG + ': ')} ({', '.join(who)})")
+            lines.append(f"    {len(who)} x {mistake.removeprefix(WRONG + ': ')} ({', '.join(map(names.get, who))})")
     return "\n".join(lines)
 
 
