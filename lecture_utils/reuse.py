@@ -83,7 +83,10 @@ def across_runs(name, values):
 
 
 def readable(table):
-    """The same table as text, two digits a number, each median and its interval in one cell: 0.33 [0.22, 0.45]."""
+    """The same table as text, each median and its interval in one cell: 0.33 [0.22, 0.45].
+
+    Two digits a number, and one from 100 on: ratios that large differ by a percent from processor to processor.
+    """
     table = table.map(lambda x: _short(x) if isinstance(x, float) else x)
     for name in [column for column in table if f"{column} low" in table]:
         low, high = table.pop(f"{name} low"), table.pop(f"{name} high")
@@ -97,4 +100,4 @@ def _policies(old, new, batch):
 
 
 def _short(x):
-    return np.format_float_positional(x, precision=2, unique=False, fractional=False, trim="-")
+    return np.format_float_positional(x, precision=1 if abs(x) >= 100 else 2, unique=False, fractional=False, trim="-")
