@@ -41,7 +41,7 @@ bench: $(READY)  ## time training beside a plain loop
 	$(BIN)/python -m pytest tests/benchmarks
 
 clean:  ## remove what was built (the environment too)
-	rm -rf build .venv *.egg-info
+	rm -rf build jupyter_execute .venv *.egg-info
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

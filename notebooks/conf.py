@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import shutil
 
 import docutils.nodes
 import math_core
@@ -79,18 +78,12 @@ def _caption_as_alternative_text(app, doctree):
             image["alt"] = next((paragraph.astext() for paragraph in below), "")
 
 
-def _tidy(app, exception):
-    """myst-nb leaves copies of the pictures beside build/; the pages have their own."""
-    shutil.rmtree(pathlib.Path(app.outdir).parent / "jupyter_execute", ignore_errors=True)
-
-
 def setup(app):
     """Write formulas as MathML while building: every browser shows it, without a script."""
     app.add_html_math_renderer(
         "mathml", inline_renderers=(_write_math(False), None), block_renderers=(_write_math(True), None)
     )
     app.connect("doctree-read", _caption_as_alternative_text)
-    app.connect("build-finished", _tidy)
 
 
 html_math_renderer = "mathml"
