@@ -96,7 +96,7 @@ TUNED = Hyperparameters(
     entropy_coef=0.0,
     actor_lr=5e-3,
     critic_lr=5e-3,
-    minibatch_size=256,
+    minibatch_size=400,
     passes=10,
     episodes_per_update=16,
     mean_head="linear",
@@ -109,4 +109,6 @@ TUNED = Hyperparameters(
     activation="tanh",
     initialization="orthogonal",
     anneal_updates=24,
+    max_grad_norm=0.5,
+    target_kl=0.03,
 )

@@ -22,6 +22,11 @@ SB3_DIFFERENCES = {
         "norm 0.5, both networks together",
         "max_grad_norm=inf",
     ),
+    "early stop on KL": (
+        f"after a pass whose KL is above {TUNED.target_kl}",
+        "none; with target_kl, before a step above 1.5 times it",
+        "target_kl=inf here",
+    ),
     "advantages normalised": (
         f"per {TUNED.normalize_advantages}",
         "per minibatch",
@@ -65,7 +70,8 @@ def sb3_arguments(hyperparameters):
     """
     h = hyperparameters
     needed = {"std_head": "free", "mean_head": "linear", "score_action": "sampled", "shuffle": True, "reward_scale": 1}
-    for name, value in (needed | {"critic_lr": h.actor_lr, "max_grad_norm": math.inf, "anneal_updates": 0}).items():
+    needed |= {"critic_lr": h.actor_lr, "max_grad_norm": math.inf, "anneal_updates": 0, "target_kl": math.inf}
+    for name, value in needed.items():
         if getattr(h, name) != value:
             raise ValueError(f"{name} must be {value!r} for Stable-Baselines3 to follow, got {getattr(h, name)!r}")
     if h.normalize_advantages == "rollout":

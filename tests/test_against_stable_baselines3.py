@@ -28,6 +28,8 @@ RECIPE = TUNED.replace(
     reward_scale=1.0,
     hidden=(64, 64),
     anneal_updates=0,
+    max_grad_norm=math.inf,
+    target_kl=math.inf,
 )
 SAME = 1e-6  # asked for; about 1e-13 is found
 
@@ -197,6 +199,9 @@ FACTS = {
     "clipping of gradients": lambda: (
         argument("max_grad_norm") == 0.5
         and "clip_grad_norm_(self.policy.parameters()" in source(stable_baselines3.PPO.train)
+    ),
+    "early stop on KL": lambda: (
+        argument("target_kl") is None and "approx_kl_div > 1.5 * self.target_kl" in source(stable_baselines3.PPO.train)
     ),
     "advantages normalised": lambda: (
         argument("normalize_advantage") is True
