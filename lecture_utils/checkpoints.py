@@ -20,28 +20,28 @@ def save(agent, path, resumable=True):
     os.replace(temporary, path)
 
 
-def load(cls, path, device="cpu"):
-    """The agent of class `cls` in `path`; FileNotFoundError or ValueError says what is wrong with the file."""
+def load(cls, path, device="cpu", remedy="agent.save writes such files"):
+    """The agent of class `cls` in `path`; FileNotFoundError or ValueError says what is wrong with the file.
+
+    remedy: ends the message.
+    """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: no such checkpoint; agent.save(path) writes one, and `make data` those of data/"
-        )
+        raise FileNotFoundError(f"{path}: no such checkpoint; {remedy}, and `make data` those of data/")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds here, and which is no help to a reader
-        raise ValueError(
-            f"{path} is damaged or not a checkpoint ({type(error).__name__}); agent.save writes them"
-        ) from None
+        raise ValueError(f"{path} is damaged or not a checkpoint ({type(error).__name__}); {remedy}") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a checkpoint of this package (format {FORMAT}); agent.save writes them")
+        raise ValueError(f"{path} is not a checkpoint of this package (format {FORMAT}); {remedy}")
     algorithm = state.get("algorithm")
     if algorithm != cls.__name__:
         raise ValueError(f"{path} holds an agent of {algorithm}, not {cls.__name__}: use {algorithm}.load")
     try:
-        return _restore(cls, state, device)
-    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
-        raise ValueError(f"{path} does not hold a whole agent ({type(error).__name__}: {error})") from None
+        agent = _restore(cls, state, "cpu")
+    except (KeyError, TypeError, RuntimeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} does not hold a whole agent ({type(error).__name__}: {error}); {remedy}") from None
+    return agent if device == "cpu" else _restore(cls, state, device)
 
 
 def select(agent, runs):

@@ -11,13 +11,14 @@ import pandas as pd
 import torch
 
 from lecture_utils.agents import PPO
+from lecture_utils.data_files import DATA, checked, read_table, write_checksums
 from lecture_utils.exercises_choices import judge_choices
 from lecture_utils.hyperparameters import Hyperparameters
-from lecture_utils.recordings import DATA, checked, write_checksums
-from lecture_utils.training import train
+from lecture_utils.training import LOG_COLUMNS, train
 
 FILE = "faulty_runs.csv"
 RUNS, EPISODES, LATE = 5, 100, 40  # runs, episodes of each, and how many of them, the last, are told of
+COLUMNS = (*(name for name in LOG_COLUMNS if name not in ("episode", "loss_act")), "fault")
 RECIPE = Hyperparameters(
     gamma=0.97, gae_lambda=0.95, entropy_coef=0.0, actor_lr=2e-3, critic_lr=3e-3, minibatch_size=128, passes=5,
     episodes_per_update=4, mean_head="linear", std_head="free", score_action="sampled", shuffle=True,
@@ -59,9 +60,9 @@ class _Broadcast(PPO):
             yield {**minibatch, "returns": returns}
 
 
-def sick_runs():
+def sick_runs(folder=DATA):
     """The diagnostics of healthy runs and of three sick kinds, A, B and C: a DataFrame of text, medians over runs."""
-    return _side_by_side({"healthy": "healthy", **SICK})
+    return _side_by_side({"healthy": "healthy", **SICK}, folder)
 
 
 def check_diagnosis(answers):
@@ -148,15 +149,15 @@ def record(folder=DATA):
             change(agent)
         log = train(agent, episodes=EPISODES, progress=False)
         late = log[log.episode >= EPISODES - LATE].groupby("run", as_index=False).mean()
-        rows.append(late.drop(columns=["episode", "loss_act"]).assign(fault=fault))
+        rows.append(late.assign(fault=fault)[list(COLUMNS)])
     temporary = folder / f"{FILE}.tmp"
     pd.concat(rows).to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
     os.replace(temporary, folder / FILE)
     write_checksums(folder, [FILE])
 
 
-def _side_by_side(faults):
-    rows = pd.read_csv(checked(FILE)).set_index("fault").drop(columns="run")
+def _side_by_side(faults, folder=DATA):
+    rows = read_table(checked(FILE, folder), COLUMNS).set_index("fault").drop(columns="run")
     return pd.DataFrame({name: rows.loc[fault].median() for name, fault in faults.items()}).map(_two_digits)
 
 

@@ -8,13 +8,11 @@ Source: Bellman 1957, backward induction; Sutton and Barto 2018, section 4.4. Th
 import dataclasses
 import os
 import pathlib
-import zipfile
-import zlib
 
 import numpy as np
 
+from lecture_utils.data_files import DATA, checked, read_arrays, write_checksums
 from lecture_utils.pendulum import EPISODE_STEPS, MAX_SPEED, MAX_TORQUE, TIME_STEP, PendulumVectorEnv, fixed_starts
-from lecture_utils.recordings import DATA, checked, write_checksums
 
 FILE = "optimal.npz"
 STORED = 2  # every second node of the solved grid is kept in each direction
@@ -127,12 +125,8 @@ def load_optimal(folder=DATA):
 
     Raises FileNotFoundError or ValueError that say what is wrong with the file.
     """
-    path = checked(FILE, folder)
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return Optimum(stored["value_grid"], int(stored["n_torque"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is not a stored optimum ({error}); `make data` makes it again") from None
+    stored = read_arrays(checked(FILE, folder), {"value_grid": 2, "n_torque": 0})
+    return Optimum(stored["value_grid"], int(stored["n_torque"]))
 
 
 def save_optimal(optimum, folder=DATA):

@@ -7,11 +7,11 @@ hours of processor time, can be stopped, and then goes on where it was.
 import torch
 
 from lecture_utils.agents import PPO
+from lecture_utils.data_files import DATA, ROOT, write_checksums
 from lecture_utils.hyperparameters import Hyperparameters
 from lecture_utils.objectives import clipped_surrogate, policy_gradient, probability_ratio, surrogate
-from lecture_utils.recordings import DATA, ROOT, checked, write_checksums
 from lecture_utils.settings import Setting
-from lecture_utils.sweep import load_sweep, sweep
+from lecture_utils.sweep import load_recorded, sweep
 
 FOLDER = DATA / "passes"
 ALGORITHMS = ("A2C", "unclipped", "PPO")
@@ -56,11 +56,9 @@ def settings():
 def load_passes(folder=FOLDER):
     """The experiment as one DataFrame: algorithm, std_head, passes, run (0 to 15), then as in settings.run_setting.
 
-    Raises FileNotFoundError or ValueError for a file that is missing or changed.
+    Raises FileNotFoundError or ValueError for a file that is missing, changed or of another recipe.
     """
-    for name in settings():
-        checked(f"{folder.name}/{name}.csv", folder.parent, command="make data-passes")
-    log = load_sweep(folder, settings())
+    log = load_recorded(settings(), folder, seeds=[*SEEDS] * len(ALGORITHMS), command="make data-passes")
     log.insert(0, "algorithm", log.run.floordiv(len(SEEDS)).map(dict(enumerate(ALGORITHMS))))
     log[["std_head", "passes"]] = log.pop("setting").str.split("_", expand=True)
     return log.assign(run=log.run % len(SEEDS), passes=log.passes.astype(int))

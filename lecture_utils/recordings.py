@@ -6,7 +6,6 @@ and checksums. It can be stopped: called again it goes on where it was, from wha
 
 import concurrent.futures
 import dataclasses
-import hashlib
 import importlib.metadata
 import os
 import pathlib
@@ -15,12 +14,11 @@ import platform
 import pandas as pd
 import torch
 
+from lecture_utils import checkpoints
 from lecture_utils.agents import A2C, PPO
+from lecture_utils.data_files import DATA, ROOT, checked, read_table, write_checksums
 from lecture_utils.training import LOG_COLUMNS, train
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-DATA = ROOT / "data"
-CHECKSUMS = "SHA256SUMS"
 RECORDED = "<!-- below this line: written by `make data` -->"
 
 AGENTS = {"ppo": PPO, "a2c": A2C}
@@ -37,34 +35,20 @@ def load_log(name, folder=DATA):
 
     Raises FileNotFoundError or ValueError that say which file, what is wrong and how to make it again.
     """
-    path = checked(f"{name}.csv", folder)
-    try:
-        log = pd.read_csv(path)
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors
-        raise ValueError(f"{path} is not a log ({error}); `make data` makes it again") from None
-    if tuple(log.columns) != LOG_COLUMNS:
-        raise ValueError(f"{path} has columns {list(log.columns)}, not {list(LOG_COLUMNS)}; `make data` makes it again")
-    return log
+    _check_name(name, list(AGENTS))
+    return read_table(checked(f"{name}.csv", folder), LOG_COLUMNS)
 
 
 def load_agent(name, device="cpu", folder=DATA):
     """The recorded agent `name`: "ppo" or "a2c" after 3,000 episodes, "ppo_early" or "a2c_early" after 250."""
-    algorithm = name.removesuffix("_early")
-    if algorithm not in AGENTS:
-        raise ValueError(f"name must be one of {[*AGENTS, *(f'{a}_early' for a in AGENTS)]}, got {name!r}")
-    return AGENTS[algorithm].load(checked(f"{name}.pt", folder), device)
+    _check_name(name, [*AGENTS, *(f"{algorithm}_early" for algorithm in AGENTS)])
+    path = checked(f"{name}.pt", folder)
+    return checkpoints.load(AGENTS[name.removesuffix("_early")], path, device, remedy="`make data` makes it again")
 
 
-def checked(name, folder=DATA, command="make data"):
-    """The path of a file in data/, after comparing its SHA-256 with the recorded one. command: what makes it again."""
-    path, sums = pathlib.Path(folder) / name, pathlib.Path(folder) / CHECKSUMS
-    for needed in (sums, path):
-        if not needed.is_file():
-            raise FileNotFoundError(f"{needed} is missing; `{command}` makes it again (or fetch it with git)")
-    if _recorded_sums(sums).get(name) != hashlib.sha256(path.read_bytes()).hexdigest():
-        raise ValueError(f"{path} is damaged or was changed: its checksum is not the one in {sums.name}. "
-                         f"`git checkout -- data/{name}` brings it back, `{command}` makes it again")  # fmt: skip
-    return path
+def _check_name(name, names):
+    if name not in names:
+        raise ValueError(f"name must be one of {names}, got {name!r}")
 
 
 def record(name, workspace, folder=DATA, seeds=SEEDS, episodes=EPISODES, early=EARLY, chunk=CHUNK):
@@ -107,27 +91,6 @@ def _write_log(log, path, float_format):
     temporary = path.with_name(path.name + ".tmp")
     log.to_csv(temporary, index=False, float_format=float_format, lineterminator="\n")
     os.replace(temporary, path)
-
-
-def write_checksums(folder=DATA, names=None):
-    """Record the SHA-256 of the logs and agents in `folder` and below it, in the format of sha256sum.
-
-    names: the files just made, such as "ppo.csv" or "passes/abs_2.csv"; the others keep their sums, so that damage to
-    them is still noticed. None: all files.
-    """
-    folder = pathlib.Path(folder)
-    sums = {} if names is None else _recorded_sums(folder / CHECKSUMS)
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder).as_posix()
-        if path.suffix in {".csv", ".pt", ".npz"} and (names is None or name in names):
-            sums[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    (folder / CHECKSUMS).write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)), newline="\n")
-
-
-def _recorded_sums(path):
-    if not path.is_file():
-        return {}
-    return dict(reversed(line.split()) for line in path.read_text().splitlines() if len(line.split()) == 2)
 
 
 def write_readme(folder=DATA):

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from lecture_utils.agents import PPO
+from lecture_utils.data_files import read_table
 from lecture_utils.hyperparameters import Hyperparameters
 from lecture_utils.rollouts import evaluate, torch_threads
-from lecture_utils.training import TrainingDiverged, train
+from lecture_utils.training import LOG_COLUMNS, TrainingDiverged, train
 
+COLUMNS = ("run", *LOG_COLUMNS[1:], "score_sampled", "score_mean", "seconds")
 SAVE_EVERY = 60.0  # seconds of training that may be lost
 
 
@@ -127,8 +129,13 @@ def write_rows(path, recipe, rows, digits=6):
     os.replace(temporary, path)
 
 
-def read_recipe(path):
-    """The recipe in the first line of a file that write_rows wrote; ValueError where it has none.
+def read_rows(path, command="sweep(...)"):
+    """The rows of a file that write_rows wrote; ValueError that names `command`, which makes it, where they are not."""
+    return read_table(path, COLUMNS, command, skiprows=1)
+
+
+def read_recipe(path, command="sweep(...)"):
+    """The recipe in the first line of a file that write_rows wrote; ValueError as read_rows where it has none.
 
     A detail that Hyperparameters did not have when the file was made stands at its default, the lecture's value.
     """
@@ -137,5 +144,7 @@ def read_recipe(path):
             recipe = json.loads(file.readline().removeprefix("# "))
             recipe["hyperparameters"] = Setting().recipe([])["hyperparameters"] | recipe["hyperparameters"]
         except (ValueError, TypeError, KeyError):
-            raise ValueError(f"{path} does not begin with a recipe, so no sweep made it") from None
+            raise ValueError(
+                f"{path} does not begin with a recipe: no sweep made it; `{command}` makes it again"
+            ) from None
     return recipe

@@ -13,8 +13,9 @@ import pathlib
 import pandas as pd
 
 from lecture_utils.agents import A2C, PPO
+from lecture_utils.data_files import checked
 from lecture_utils.hyperparameters import Hyperparameters
-from lecture_utils.settings import Setting, read_recipe, run_setting, write_rows
+from lecture_utils.settings import Setting, read_recipe, read_rows, run_setting, write_rows
 
 # Dask asks glibc to give freed memory back at once. Training frees and takes the same megabytes at every step: told to
 # keep them, and to use one heap for all threads, it takes a third of the time.
@@ -95,18 +96,31 @@ def sweep(settings, folder, *, seeds=range(16), client=None, workers=None, works
     return load_sweep(folder, settings)
 
 
-def load_sweep(folder, names=None):
+def load_sweep(folder, names=None, command="sweep(...)"):
     """The results in `folder` as one DataFrame, `setting` first, then the columns of settings.run_setting.
 
-    names: which settings, in which order; None: all files, by name. Raises FileNotFoundError for one that is missing.
+    names: which settings, in which order; None: all files, by name. command: what makes them, for error messages.
+    Raises FileNotFoundError for a file that is missing, ValueError for one that no sweep of this version wrote.
     """
     folder = pathlib.Path(folder)
     names = sorted(path.stem for path in folder.glob("*.csv")) if names is None else list(names)
     missing = [name for name in names if not (folder / f"{name}.csv").is_file()]
     if missing or not names:
-        raise FileNotFoundError(f"{folder} has no results of {missing or 'any setting'}; sweep(...) makes them")
-    logs = [pd.read_csv(folder / f"{name}.csv", skiprows=1) for name in names]
+        raise FileNotFoundError(f"{folder} has no results of {missing or 'any setting'}; `{command}` makes them")
+    logs = [read_rows(folder / f"{name}.csv", command) for name in names]
     return pd.concat(logs, keys=names, names=["setting"]).reset_index("setting").reset_index(drop=True)
+
+
+def load_recorded(settings, folder, *, seeds=range(16), command):
+    """load_sweep of a folder inside data/, once every file's checksum and recipe are the right ones.
+
+    settings, seeds: as they were given to sweep. command: what records them again. Errors as of load_sweep.
+    """
+    for name, setting in settings.items():
+        path = checked(f"{folder.name}/{name}.csv", folder.parent, command)
+        if read_recipe(path, command) != setting.recipe(seeds):
+            raise ValueError(f"{path} was made from another recipe; delete it, and `{command}` makes it again")
+    return load_sweep(folder, settings, command)
 
 
 def _finished(folder, name, setting, seeds):

@@ -13,6 +13,7 @@ import torch
 
 from lecture_utils import recordings
 from lecture_utils.continuations import HORIZON, LAMBDAS, measure
+from lecture_utils.data_files import DATA, checked, read_arrays, write_checksums
 from lecture_utils.rollouts import collect_episodes
 
 FILE = "true_advantages.npz"
@@ -20,6 +21,8 @@ CONTINUATIONS = 1024
 RUNS = (0, 1, 2, 3)
 STEPS = (0, 10, 20, 40, 80, 160)  # of an episode: most of them while the pendulum still swings up
 EPISODES = 4  # a run
+OF_A_STATE = ("run", "theta", "theta_dot", "action", "q", "v", "q_error", "v_error", "advantage_error")
+OF_AN_ESTIMATE = ("mean", "variance", "offset", "bias_error", "rest_error")
 
 
 def true_advantages(agent, states, actions, *, continuations=1000, horizon=HORIZON, seed=0):
@@ -42,7 +45,7 @@ def visited(agent, episodes=EPISODES, steps=STEPS):
     return states.reshape(-1, 2), rollout.action[0][:, list(steps)].reshape(-1, 1)
 
 
-def record(folder=recordings.DATA, runs=RUNS, continuations=CONTINUATIONS):
+def record(folder=DATA, runs=RUNS, continuations=CONTINUATIONS):
     """Measure at states that the agent "ppo" visits, with the critics of "ppo_early" and "ppo", and write the file."""
     torch.set_num_threads(1)
     late, early = (recordings.load_agent(name, folder=folder) for name in ("ppo", "ppo_early"))
@@ -62,31 +65,30 @@ def record(folder=recordings.DATA, runs=RUNS, continuations=CONTINUATIONS):
     os.replace(temporary, path)
 
 
-def load_true_advantages(folder=recordings.DATA):
+def load_true_advantages(folder=DATA):
     """What `record` wrote, as two DataFrames.
 
     truth: one row a state: run, theta, theta_dot, action, q, v, advantage and the standard errors.
     estimates: one row a critic, lambda and state: critic, lambda, state, advantage (the true one), mean, variance,
     offset, bias_error, rest_error; see `measure`.
+    Raises FileNotFoundError or ValueError that say what is wrong with the file.
     """
-    with np.load(recordings.checked(FILE, folder), allow_pickle=False) as file:
-        arrays = dict(file)
+    dimensions = {"critics": 1, "lambdas": 1} | dict.fromkeys(OF_A_STATE, 1) | dict.fromkeys(OF_AN_ESTIMATE, 3)
+    arrays = read_arrays(checked(FILE, folder), dimensions)
     truth = _truth(arrays)
-    columns = ("mean", "variance", "offset", "bias_error", "rest_error")
     index = pd.MultiIndex.from_product(
         [arrays["critics"], arrays["lambdas"], range(len(truth))], names=["critic", "lambda", "state"]
     )
-    estimates = pd.DataFrame({name: arrays[name].ravel() for name in columns}, index=index).reset_index()
+    estimates = pd.DataFrame({name: arrays[name].ravel() for name in OF_AN_ESTIMATE}, index=index).reset_index()
     estimates.insert(3, "advantage", truth.advantage.to_numpy()[estimates.state])
     return truth, estimates
 
 
 def _truth(arrays):
-    columns = ("run", "theta", "theta_dot", "action", "q", "v", "q_error", "v_error", "advantage_error")
-    frame = pd.DataFrame({name: arrays[name] for name in columns if name in arrays})
+    frame = pd.DataFrame({name: arrays[name] for name in OF_A_STATE if name in arrays})
     return frame.assign(advantage=frame.q - frame.v)
 
 
 if __name__ == "__main__":
     record()
-    recordings.write_checksums(names=["true_advantages.npz"])
+    write_checksums(names=["true_advantages.npz"])

@@ -86,6 +86,11 @@ def truncated(path):
     path.write_bytes((path.parent / "good.pt").read_bytes()[:-500])
 
 
+def of_a_range(path):
+    state = whole_state(path.parent)
+    torch.save({**state, "hyperparameters": {**state["hyperparameters"], "gamma": 5.0}}, path)
+
+
 def of_another_shape(path):
     torch.save({**whole_state(path.parent), "obs_dim": 5}, path)
 
@@ -102,6 +107,7 @@ FILES = {
     "bare": (lambda path: torch.save({"format": 1}, path), "holds an agent of None"),
     "without critic": (write_without("critic"), "does not hold a whole agent"),
     "without generators": (write_without("generators"), "does not hold a whole agent"),
+    "another range": (of_a_range, r"does not hold a whole agent \(ValueError: gamma must be"),
     "another shape": (of_another_shape, "does not hold a whole agent"),
 }
 

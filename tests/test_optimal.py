@@ -164,7 +164,7 @@ def test_missing_and_damaged_files_say_so(tmp_path, coarse):
     with pytest.raises(ValueError, match=r"optimal\.npz is damaged"):
         load_optimal(tmp_path)
     write_checksums(tmp_path)
-    with pytest.raises(ValueError, match=r"optimal\.npz is not a stored optimum"):
+    with pytest.raises(ValueError, match=r"optimal\.npz does not hold its arrays"):
         load_optimal(tmp_path)
 
 
