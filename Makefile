@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := .venv/ready
 
-.PHONY: help lecture slides test test-live lab data data-passes bench clean
+.PHONY: help lecture slides test test-live lab data data-passes data-details bench clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -36,6 +36,10 @@ data: $(READY)  ## make every file in data/ and figures/ again (resumable)
 
 data-passes: $(READY)  ## record the experiment of notebook 04 again (hours of processor time, resumable)
 	$(BIN)/python -m lecture_utils.passes
+
+data-details: $(READY)  ## record the experiments of notebook 05 again (an hour of processor time, resumable)
+	$(BIN)/python -m lecture_utils.details
+	$(BIN)/python -m lecture_utils.time_to_solve
 
 bench: $(READY)  ## time training beside a plain loop
 	$(BIN)/python -m pytest tests/benchmarks

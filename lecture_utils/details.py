@@ -1,8 +1,18 @@
-"""The experiments of notebook 05 as dicts of recipes: the ladder, its top without each detail, and the bugs."""
+"""The experiments of notebook 05: the ladder, its top without each detail, and the bugs.
 
+`python -m lecture_utils.details` (that is `make data-details`) records them in data/details, one file a setting; it
+takes about half an hour on two cores, can be stopped, and then goes on where it was.
+"""
+
+from lecture_utils.data_files import DATA, ROOT, write_checksums
 from lecture_utils.hyperparameters import TUNED, TUNED_EPISODES, Hyperparameters
 from lecture_utils.museum import BUGS
 from lecture_utils.settings import Setting
+from lecture_utils.sweep import load_recorded, sweep
+
+FOLDER = DATA / "details"
+SEEDS = range(16)
+STARTS = 100  # fixed starts that a score is the mean of
 
 # Rungs in order: each takes these fields from TUNED, on top of those before it.
 DETAILS = {
@@ -20,6 +30,8 @@ DETAILS = {
     "linear mean": ("mean_head",),
     "no entropy bonus": ("entropy_coef",),
     "steps that shrink to zero": ("anneal_updates",),
+    "gradients clipped": ("max_grad_norm",),
+    "early stop on KL": ("target_kl",),
 }
 
 
@@ -45,11 +57,29 @@ BUG_RECIPES = {bug.__name__: TUNED for bug in BUGS} | {"EntropySign": TUNED.repl
 
 
 def settings():
-    """Every setting of the notebook, name of its file -> Setting, for sweep.sweep."""
-    length = {"episodes": TUNED_EPISODES, "block": TUNED.episodes_per_update, "scored_on": 300}
+    """Name -> Setting: "ladder_00", ... by rung, "without_00", ... by detail left out, and "bug_" with its name."""
+    length = {"episodes": TUNED_EPISODES, "block": TUNED.episodes_per_update, "scored_on": STARTS}
     length["scored_every"] = length["block"]
     ladder = {f"ladder_{k:02}": Setting(hyperparameters=h, **length) for k, h in enumerate(LADDER.values())}
     without = {f"without_{k:02}": Setting(hyperparameters=h, **length) for k, h in enumerate(LEAVE_ONE_OUT.values())}
     bugs = {f"bug_{bug.__name__}": Setting(bug, BUG_RECIPES[bug.__name__], **length) for bug in BUGS}
     bugs["bug_none_with_entropy"] = Setting(hyperparameters=BUG_RECIPES["EntropySign"], **length)
     return ladder | without | bugs
+
+
+def load_details(folder=FOLDER):
+    """Everything recorded, as sweep.load_sweep returns it: `setting`, then the columns of settings.run_setting.
+
+    Raises FileNotFoundError or ValueError for a file that is missing, changed or of another recipe.
+    """
+    return load_recorded(settings(), folder, seeds=SEEDS, command="make data-details")
+
+
+def main():
+    workspace = ROOT / "build" / "details"
+    sweep(settings(), FOLDER, seeds=SEEDS, workspace=workspace, report=lambda line: print(line, flush=True))
+    write_checksums(names=[f"details/{name}.csv" for name in settings()])
+
+
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
 from lecture_utils.agents import PPO
-from lecture_utils.rollouts import Rollout
+from lecture_utils.rollouts import Rollout, torch_threads
 from lecture_utils.sb3_differences import sb3_arguments
 
 
@@ -30,6 +30,7 @@ class Update:
     parameters: np.ndarray  # (P,), after the last step
 
 
+@torch_threads(1)
 def sb3_updates(hyperparameters, updates=1, seed=0, make_env=lambda: gymnasium.make("Pendulum-v1"), steps=200):
     """Let Stable-Baselines3 collect and learn. make_env: episodes that the clock cuts after `steps` steps.
 
@@ -79,6 +80,7 @@ def sb3_updates(hyperparameters, updates=1, seed=0, make_env=lambda: gymnasium.m
     return start, rollouts, log
 
 
+@torch_threads(1)
 def our_updates(hyperparameters, start, rollouts, seed=0, algorithm=PPO):
     """Put the same rollouts through `algorithm`, from the weights `start`. Returns the list of Updates."""
     obs_dim, action_dim = rollouts[0].observation.shape[-1], rollouts[0].action.shape[-1]
