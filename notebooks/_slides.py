@@ -5,9 +5,11 @@ cell shows its code where it is short and its result is no figure; otherwise the
 follows a prediction ("Before you run this") on its slide comes at the next key.
 """
 
+import base64
 import html
 import pathlib
 import re
+import struct
 import sys
 
 import jinja2
@@ -35,6 +37,11 @@ def _formula(tex, options):
     return f'<div class="formula">{mathml}</div>' if options["display_mode"] else mathml
 
 
+def _highlight(code, language, attributes):
+    """The marked-up code of a fenced block; nothing where the block names no language."""
+    return pygments.highlight(code, pygments.lexers.get_lexer_by_name(language), _formatter) if language else ""
+
+
 def _link(self, tokens, index, options, env):
     """A link to another notebook leads to its deck."""
     target = tokens[index].attrGet("href")
@@ -43,7 +50,7 @@ def _link(self, tokens, index, options, env):
     return self.renderToken(tokens, index, options, env)
 
 
-_markdown = markdown_it.MarkdownIt("commonmark").enable("table")
+_markdown = markdown_it.MarkdownIt("commonmark", {"highlight": _highlight}).enable("table")
 _markdown.use(dollarmath_plugin, renderer=_formula, double_inline=True)
 _markdown.add_render_rule("link_open", _link)
 
@@ -66,11 +73,15 @@ def _output(output):
     data = output.get("data", {})
     if "image/png" in data:
         alt = html.escape(output.metadata.get("image/png", {}).get("alt", ""), quote=True)
-        return f'<img class="figure" alt="{alt}" src="data:image/png;base64,{"".join(data["image/png"].split())}">'
+        encoded = "".join(data["image/png"].split())
+        width, height = struct.unpack(">II", base64.b64decode(encoded[:32])[16:24])
+        aspect = f"--aspect: {height / width:.3f}"  # a wide figure may be lower than others
+        return f'<img class="figure" alt="{alt}" style="{aspect}" src="data:image/png;base64,{encoded}">'
     if "text/html" in data:
         return f'<div class="output">{data["text/html"]}</div>'
     if "text/markdown" in data:
-        return f'<div class="caption">{_markdown.render(data["text/markdown"])}</div>'
+        body = _markdown.render(data["text/markdown"])
+        return f'<div class="{"output" if "<pre>" in body else "caption"}">{body}</div>'
     text = output.get("text") or data.get("text/plain") or "\n".join(output.get("traceback", []))
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)  # colours of a terminal
     return f'<pre class="output">{html.escape(text)}</pre>'
@@ -127,7 +138,7 @@ def deck(path):
     template = jinja2.Template((HERE / "_static" / "slides.html").read_text(encoding="utf-8"))
     return template.render(
         title=title,
-        css=[file.read_text(encoding="utf-8") for file in css] + [_formatter.get_style_defs("pre.code")],
+        css=[file.read_text(encoding="utf-8") for file in css] + [_formatter.get_style_defs(".reveal pre")],
         js=[file.read_text(encoding="utf-8") for file in js],
         columns=slides(notebook),
     )
