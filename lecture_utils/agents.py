@@ -11,8 +11,9 @@ from lecture_utils import checkpoints
 from lecture_utils.advantages import gae, standardize
 from lecture_utils.diagnostics import approx_kl, clip_fraction, explained_variance
 from lecture_utils.hyperparameters import Hyperparameters
-from lecture_utils.networks import MLP, GaussianPolicy, adam, clip_gradients, held
+from lecture_utils.networks import MLP, GaussianPolicy
 from lecture_utils.objectives import clipped_surrogate, policy_gradient, probability_ratio
+from lecture_utils.optimizers import Adam, clip_gradients, held
 
 ORTHOGONAL_GAINS = {"actor": 0.01, "critic": 1.0}  # of the last layer: Andrychowicz et al. 2021, arXiv 2006.05990
 
@@ -47,8 +48,8 @@ class A2C:
         ).to(self.device)  # fmt: skip
         self.critic = MLP((*sizes, 1), self.generators, h.activation, gains["critic"]).to(self.device)
         self.old_critic = copy.deepcopy(self.critic)
-        self.actor_optimizer = adam(self.actor.parameters(), h.actor_lr)
-        self.critic_optimizer = adam(self.critic.parameters(), h.critic_lr)
+        self.actor_optimizer = Adam(self.actor.parameters(), h.actor_lr)
+        self.critic_optimizer = Adam(self.critic.parameters(), h.critic_lr)
 
     @property
     def runs(self):
@@ -68,6 +69,8 @@ class A2C:
         if observation.shape != (self.runs, self.obs_dim):
             takes = f"({self.runs}, {self.obs_dim})" + (f" or ({self.obs_dim},)" if self.runs == 1 else "")
             raise ValueError(f"observation must have shape {takes}, got {observation.shape}")
+        if not np.isfinite(observation).all():
+            raise ValueError(f"observation must be finite numbers, got {observation}")
         mean, std = self.actor.on_arrays()(observation[:, None])
         action = mean if deterministic else mean + std * self.noise(1, self.action_dim)
         return action[:, 0].clip(-self.action_limit, self.action_limit)
@@ -247,7 +250,7 @@ def _checked(obs_dim, action_dim, hyperparameters, seeds, device, action_limit):
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise ValueError(f"device must be one that this torch has, such as 'cpu', got {device!r} ({error})") from None
-    if not (isinstance(action_limit, (int, float)) and 0 < action_limit < math.inf):
+    if not (isinstance(action_limit, (int, float)) and 0 < action_limit <= np.finfo(np.float32).max):
         raise ValueError(f"action_limit must be a finite number above 0, got {action_limit!r}")
     return int(obs_dim), int(action_dim), tuple(int(s) for s in seeds), device, float(action_limit)
 

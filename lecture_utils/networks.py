@@ -1,6 +1,5 @@
 """Networks with a leading runs axis: R independent copies, each with its own weights, in one product."""
 
-import contextlib
 import math
 
 import numpy as np
@@ -135,42 +134,3 @@ class GaussianPolicy(nn.Module):
             weight = self.body.layers[0].weight
             mean, std = self(torch.as_tensor(observation, dtype=weight.dtype, device=weight.device))
             return mean.cpu().numpy(), std.cpu().numpy()
-
-
-def adam(parameters, lr):
-    """torch.optim.Adam (Kingma and Ba 2015, arXiv 1412.6980) that rounds a run alike alone or among others.
-
-    The fused kernel does whole vector registers and then the rest, and rounds the two differently: where a run's share
-    of a tensor does not fill registers, which numbers are the rest depends on R. Those tensors go without it.
-    """
-    fused, plain = [], []
-    for parameter in parameters:
-        (plain if parameter[0].numel() % 16 else fused).append(parameter)
-    groups = [{"params": fused, "fused": True}, {"params": plain, "fused": False, "foreach": False}]
-    return torch.optim.Adam([group for group in groups if group["params"]], lr=lr)
-
-
-def clip_gradients(parameters, max_norm):
-    """Scale each run's gradients down, in place, to a norm of at most `max_norm` over all parameters (R, ...)."""
-    gradients = [p.grad for p in parameters]
-    norm = sum(g.square().flatten(1).sum(-1) for g in gradients).sqrt()
-    factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
-    for gradient in gradients:
-        gradient *= factor[:, None, None]
-
-
-@contextlib.contextmanager
-def held(optimizer, runs):
-    """Steps of Adam inside leave these runs where they are, moments included; runs: a mask (R,).
-
-    The count of steps goes on for all, as it would for one run alone: training stays the same alone or among others.
-    """
-    kept = []
-    if runs.any():
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        moments = [x for p in parameters for x in optimizer.state[p].values() if x.shape == p.shape]
-        kept = [(x, x.detach()[runs].clone()) for x in (*parameters, *moments)]
-    yield
-    with torch.no_grad():
-        for x, before in kept:
-            x[runs] = before

@@ -86,7 +86,8 @@ class PlainTuned:
     def policy(self, observation):
         return Normal(2 * self.actor(observation), 2 * self.log_std.exp())
 
-    def update(self, rollout, run, updates_before):
+    def update(self, rollout, run, updates_before, target_kl=0.03):
+        """`passes` says afterwards how many passes it took before the policy had moved too far, 10 at most."""
         observation, action, reward, next_observation, terminated = tensors(rollout, run)
         with torch.no_grad():
             value, next_value = self.critic(observation)[..., 0], self.critic(next_observation)[..., 0]
@@ -97,14 +98,20 @@ class PlainTuned:
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         observation, action = observation.flatten(0, 1), action.flatten(0, 1)
         lr = 5e-3 * (1 - updates_before / 24)
-        parameters = [*self.actor.parameters(), self.log_std, *self.critic.parameters()]
-        optimizer = torch.optim.Adam(parameters, lr=lr)
-        for _ in range(10):
-            order = torch.randperm(len(advantage), generator=self.generator)
-            for i in order.split(256):
-                ratio = (self.policy(observation[i]).log_prob(action[i]).sum(-1) - old[i]).exp()
+        networks = [*self.actor.parameters(), self.log_std], list(self.critic.parameters())
+        optimizer = torch.optim.Adam(sum(networks, []), lr=lr)
+        for self.passes in range(1, 11):
+            order, log_ratios = torch.randperm(len(advantage), generator=self.generator), []
+            for i in order.split(400):
+                log_ratios.append(self.policy(observation[i]).log_prob(action[i]).sum(-1) - old[i])
+                ratio = log_ratios[-1].exp()
                 gain = torch.minimum(ratio * advantage[i], ratio.clamp(0.8, 1.2) * advantage[i])
                 error = (self.critic(observation[i])[:, 0] - target[i]) ** 2
                 optimizer.zero_grad()
                 (error - gain).mean().backward()
+                for parameters in networks:
+                    nn.utils.clip_grad_norm_(parameters, 0.5)
                 optimizer.step()
+            log_ratio = torch.cat(log_ratios)
+            if (log_ratio.exp() - 1 - log_ratio).mean() > target_kl:
+                break

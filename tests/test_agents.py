@@ -46,13 +46,15 @@ def test_update_equals_the_plain_program(algorithm, kind, passes, updates):
             assert largest_difference(agent, name, 1, linears(getattr(plain, name))) < 1e-10
 
 
-def test_tuned_update_equals_the_plain_program():
-    agent = doubled(PPO(3, 2, TUNED, seeds=[4, 5]))
+@pytest.mark.parametrize(("target_kl", "passes"), [(0.03, 10), (0.004, 3)])
+def test_tuned_update_equals_the_plain_program(target_kl, passes):
+    agent = doubled(PPO(3, 2, TUNED.replace(target_kl=target_kl), seeds=[4, 5]))
     agent.updates = 12
     rollout = make_rollout(agent, terminates=0.02)
     plain = PlainTuned(agent, run=1)
     agent.update(rollout)
-    plain.update(rollout, run=1, updates_before=12)
+    plain.update(rollout, run=1, updates_before=12, target_kl=target_kl)
+    assert plain.passes == passes
     for name in ("actor", "critic"):
         assert largest_difference(agent, name, 1, linears(getattr(plain, name))) < 1e-10
     assert (agent.actor.log_std[1, 0] - plain.log_std).abs().max() < 1e-10

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from lecture_utils.networks import MLP, STD_FLOOR, GaussianPolicy, RunsLinear, adam, clip_gradients
+from lecture_utils.networks import MLP, STD_FLOOR, GaussianPolicy, RunsLinear
+from lecture_utils.optimizers import Adam, clip_gradients
 
 HEADS = list(itertools.product(["tanh", "linear"], ["abs", "softplus", "free"], ["relu", "tanh"]))
 
@@ -125,7 +126,7 @@ def test_adam_equals_torchs_own():
     shapes = [(2, 4, 8), (2, 1, 3)]
     ours = [nn.Parameter(torch.randn(shape, dtype=torch.float64)) for shape in shapes]
     theirs = [nn.Parameter(x.detach().clone()) for x in ours]
-    optimizers = adam(ours, 1e-2), torch.optim.Adam(theirs, lr=1e-2)
+    optimizers = Adam(ours, 1e-2), torch.optim.Adam(theirs, lr=1e-2)
     for _ in range(5):
         for parameters, optimizer in zip((ours, theirs), optimizers, strict=True):
             optimizer.zero_grad()
