@@ -10,7 +10,7 @@ REGISTER = 16  # numbers in the widest vector register, in single precision
 class Adam(torch.optim.Adam):
     """torch.optim.Adam (Kingma and Ba 2015, arXiv 1412.6980) with little besides one call of its fused kernel a step.
 
-    It rounds a run alike alone or among others. The kernel does whole vector registers and then the rest, and rounds the
+    It rounds a run alike alone or among others. The kernel does whole vector registers, then the rest, and rounds the
     two differently: where a run's share of a parameter (R, ...) does not fill registers, which numbers are the rest
     would depend on R. Such parameters, a bias of the last layer for one, the kernel gets run by run.
     """

@@ -99,7 +99,7 @@ class PlainTuned:
         observation, action = observation.flatten(0, 1), action.flatten(0, 1)
         lr = 5e-3 * (1 - updates_before / 24)
         networks = [*self.actor.parameters(), self.log_std], list(self.critic.parameters())
-        optimizer = torch.optim.Adam(sum(networks, []), lr=lr)
+        optimizer = torch.optim.Adam([*networks[0], *networks[1]], lr=lr)
         for self.passes in range(1, 11):
             order, log_ratios = torch.randperm(len(advantage), generator=self.generator), []
             for i in order.split(400):
