@@ -70,17 +70,7 @@ def problems_of(chromium, path):
     return problems, len(places)
 
 
-# Their newest sections still overflow: a deck that is cut to fit leaves this list.
-TOO_FULL = {"04_a2c_vs_ppo"}
-DECKS = [
-    pytest.param(
-        path, id=path.stem, marks=pytest.mark.xfail(reason="too full a slide") if path.stem in TOO_FULL else ()
-    )
-    for path in NOTEBOOKS
-]
-
-
-@pytest.mark.parametrize("path", DECKS)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_slide(maker, chromium, path, tmp_path):
     (tmp_path / "deck.html").write_text(maker.deck(path), encoding="utf-8")
     problems, count = problems_of(chromium, tmp_path / "deck.html")
@@ -171,6 +161,15 @@ def test_what_a_deck_shows(maker):
     assert "x8" not in text
     assert not any(word in text for word in ("hidden", "gone", "Left out"))
     assert next(cell for cell in second if "Say this." in cell).startswith('<aside class="notes">')
+
+
+def test_a_diff_is_shown_as_code(maker):
+    diff = nbformat.v4.new_output("display_data", {"text/markdown": "```diff\n+ added <b>\n```"})
+    caption = nbformat.v4.new_output("display_data", {"text/markdown": "*A caption.*"})
+    ((slide,),) = maker.slides(nbformat.v4.new_notebook(cells=[code("", [diff, caption])]))
+    assert '<div class="output"><pre>' in slide[0]
+    assert '<span class="gi">+ added &lt;b&gt;</span>' in slide[0]
+    assert '<div class="caption"><p><em>A caption.' in slide[0]
 
 
 def test_notes_open_beside_the_slides(write_deck, chromium):
