@@ -5,6 +5,8 @@ time on the last axis, and return advantages of that shape. An episode that the 
 bootstrapped with it; one that terminated is not: `terminated` masks the bootstrap and the trace, truncation neither.
 """
 
+import numbers
+
 import numpy as np
 import torch
 
@@ -13,7 +15,7 @@ class NotFinite(ValueError):
     """An array (R, ...) holds NaN or infinity; `runs` are the indices on its first axis where it does."""
 
     def __init__(self, name, x):
-        bad = ~np.isfinite(np.asarray(x))
+        bad = ~np.isfinite(x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x))
         self.name, self.runs = name, np.flatnonzero(bad.reshape(len(bad), -1).any(-1)).tolist()
         super().__init__(f"{name} must be finite, got NaN or infinity at {self.runs} of its first axis")
 
@@ -32,7 +34,8 @@ def gae(rewards, values, next_values, terminated, *, gamma, gae_lambda):
     """Generalized advantage estimation: A_t = delta_t + gamma lambda (1 - terminated_t) A_{t+1}.
 
     Source: equation 16 and the recursion it implies, Schulman et al. 2016, arXiv 1506.02438.
-    Raises ValueError for shapes that disagree, gamma or lambda outside [0, 1] and numbers that are not finite.
+    Raises ValueError for shapes that disagree, gamma or lambda outside [0, 1] and numbers that are not finite,
+    TypeError for what is no array of real numbers.
     """
     rewards, values, next_values, alive = _checked(rewards, values, next_values, terminated, gamma, gae_lambda)
     delta = rewards + gamma * alive * next_values - values
@@ -51,17 +54,19 @@ def standardize(x):
 def _checked(rewards, values, next_values, terminated, gamma, gae_lambda):
     given = {"rewards": rewards, "values": values, "next_values": next_values, "terminated": terminated}
     if any(isinstance(x, torch.Tensor) for x in given.values()):
-        given = {name: torch.as_tensor(x) for name, x in given.items()}
+        given = {name: _numbers(name, x, torch.as_tensor, torch.is_complex) for name, x in given.items()}
         finite = torch.isfinite
         as_float = lambda x: x if x.is_floating_point() else x.to(torch.get_default_dtype())  # noqa: E731
     else:
-        given = {name: np.asarray(x) for name, x in given.items()}
+        given = {name: _numbers(name, x, np.asarray, lambda x: x.dtype.kind not in "biuf") for name, x in given.items()}
         finite = np.isfinite
         as_float = lambda x: x if np.issubdtype(x.dtype, np.floating) else x.astype(np.float64)  # noqa: E731
     shapes = {name: tuple(x.shape) for name, x in given.items()}
-    if len(set(shapes.values())) > 1 or shapes["rewards"][-1:] in [(), (0,)]:
+    if len(set(shapes.values())) > 1 or not shapes["rewards"] or 0 in shapes["rewards"]:
         raise ValueError(f"rewards, values, next_values and terminated must have one shape (..., T), got {shapes}")
     for name, value in {"gamma": gamma, "gae_lambda": gae_lambda}.items():
+        if not isinstance(value, numbers.Real):
+            raise TypeError(f"{name} must be a number in [0, 1], got {value!r:.80}")
         if not 0 <= value <= 1:
             raise ValueError(f"{name} must be in [0, 1], got {value!r}")
     for name, x in given.items():
@@ -74,3 +79,13 @@ def _checked(rewards, values, next_values, terminated, gamma, gae_lambda):
     # In the number format of the rest: times gamma, truth values would become single precision.
     alive = 0 * (rewards + values + next_values) + (terminated == 0)
     return rewards, values, next_values, alive
+
+
+def _numbers(name, x, convert, foreign):
+    try:
+        converted = convert(x)
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+        raise TypeError(f"{name} must be an array or a tensor of numbers: {error}") from None
+    if foreign(converted):
+        raise TypeError(f"{name} must be real numbers, got {converted.dtype}")
+    return converted

@@ -5,6 +5,7 @@ import dataclasses
 import os
 import pathlib
 
+import numpy as np
 import torch
 
 from lecture_utils.hyperparameters import Hyperparameters
@@ -13,8 +14,10 @@ FORMAT = 1
 
 
 def save(agent, path, resumable=True):
-    """Write `agent` to `path`, under a temporary name first."""
+    """Write `agent` to `path`, under a temporary name first. Raises FileNotFoundError where its folder is missing."""
     path = pathlib.Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: its folder {path.parent} does not exist")
     temporary = path.with_name(path.name + ".tmp")
     torch.save(_state(agent, resumable), temporary)
     os.replace(temporary, path)
@@ -46,9 +49,10 @@ def load(cls, path, device="cpu", remedy="agent.save writes such files"):
 
 def select(agent, runs):
     """A copy of `agent` with only the runs of these indices."""
-    runs = list(runs)
-    if not runs or not all(isinstance(r, int) and 0 <= r < agent.runs for r in runs):
+    runs = list(runs) if np.iterable(runs) else runs
+    if not isinstance(runs, list) or not runs or not all(_is_index(r, agent.runs) for r in runs):
         raise ValueError(f"runs must be a list of indices in [0, {agent.runs}), got {runs!r}")
+    runs = [int(r) for r in runs]
     state = _state(agent, resumable=True)
 
     def rows(x):
@@ -61,6 +65,10 @@ def select(agent, runs):
     state["generators"] = state["generators"][runs]
     state["seeds"] = [agent.seeds[r] for r in runs]
     return _restore(type(agent), state, agent.device)
+
+
+def _is_index(x, count):
+    return isinstance(x, (int, np.integer)) and not isinstance(x, bool) and 0 <= x < count
 
 
 def _state(agent, resumable):

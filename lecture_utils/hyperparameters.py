@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,10 @@ class Hyperparameters:
 
 
 def _number(accepts, takes):
-    return lambda x: isinstance(x, (int, float)) and not isinstance(x, bool) and accepts(x), takes
+    def is_one(x):  # an int may be too large for a float
+        return isinstance(x, (int, float)) and not isinstance(x, bool) and not sys.float_info.max < abs(x) < math.inf
+
+    return lambda x: is_one(x) and accepts(x), takes
 
 
 def _whole(least):

@@ -1,7 +1,10 @@
 """The elementwise objectives that A2C and PPO maximise, and the ratio between two policies.
 
-All take and return tensors of one shape; the loss is minus the mean of the objective.
+All take and return tensors of one shape; the loss is minus the mean of the objective. What is no tensor of real numbers
+is a TypeError, shapes that disagree are a ValueError; a NaN gives a NaN in its own place.
 """
+
+import numbers
 
 import torch
 
@@ -35,16 +38,30 @@ def clipped_surrogate(ratio, advantage, clip=0.2):
 
     Source: equation 7 of Schulman et al. 2017, arXiv 1707.06347.
     """
-    if not clip >= 0:
-        raise ValueError(f"clip must be at least 0, got {clip!r}")
+    check_clip(clip)
     _same_shape(ratio=ratio, advantage=advantage)
     return torch.min(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
 
 
-def _same_shape(**tensors):
+def check_clip(clip):
+    """Raises TypeError or ValueError unless `clip` is a number of at least 0 (infinity: not clipped)."""
+    if not isinstance(clip, numbers.Real):
+        raise TypeError(f"clip must be a number, got {clip!r:.80}")
+    if not clip >= 0:
+        raise ValueError(f"clip must be at least 0, got {clip!r}")
+
+
+def check_tensors(**tensors):
+    """Raises TypeError unless all are tensors of real numbers."""
     for name, x in tensors.items():
         if not isinstance(x, torch.Tensor):
             raise TypeError(f"{name} must be a torch tensor, got {type(x).__name__}")
+        if x.is_complex() or x.dtype == torch.bool:
+            raise TypeError(f"{name} must be a tensor of real numbers, got {x.dtype}")
+
+
+def _same_shape(**tensors):
+    check_tensors(**tensors)
     shapes = {name: tuple(x.shape) for name, x in tensors.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError(f"{' and '.join(shapes)} must have the same shape, got {shapes}")

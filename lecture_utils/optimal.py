@@ -37,7 +37,7 @@ class Optimum:
         """
         theta, theta_dot = _states(theta, theta_dot)
         n_theta, n_theta_dot = self.value_grid.shape
-        row, row_part = _split((theta + np.pi) * n_theta / (2 * np.pi))
+        row, row_part = _split((theta + np.pi) * n_theta / (2 * np.pi) % n_theta)
         column, column_part = _split((theta_dot + MAX_SPEED) * (n_theta_dot - 1) / (2 * MAX_SPEED))
         last = n_theta_dot - 1
         low, high = (

@@ -31,9 +31,12 @@ class Rollout:
         shape = np.shape(self.reward)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if np.shape(value)[:3] != shape or len(shape) != 3 or 0 in np.shape(value):
+            axes = 4 if field.name.endswith(("observation", "action")) else 3
+            if np.shape(value)[:3] != shape or np.ndim(value) != axes or 0 in np.shape(value):
                 shapes = {f.name: np.shape(getattr(self, f.name)) for f in dataclasses.fields(self)}
                 raise ValueError(f"the fields of a rollout begin with the same axes (R, E, T), got {shapes}")
+            if np.asarray(value).dtype.kind not in "biuf":
+                raise TypeError(f"{field.name} must be an array of real numbers, got {np.asarray(value).dtype}")
             if not np.isfinite(value).all():
                 raise NotFinite(field.name, value)
 
@@ -49,6 +52,8 @@ def run_episode(env, agent, max_steps=10_000):
     env: anything with Box spaces, gymnasium.make("Pendulum-v1") for one; stepped until it terminates, is truncated
     or has taken max_steps. Raises TypeError for other spaces, ValueError where env and agent do not fit each other.
     """
+    if not isinstance(max_steps, (int, np.integer)) or isinstance(max_steps, bool) or max_steps < 1:
+        raise ValueError(f"max_steps must be a whole number of at least 1, got {max_steps!r}")
     if agent.runs != 1:
         raise ValueError(f"agent must hold one run, got one of {agent.runs}; agent.select([k]) takes run k out")
     _check_spaces(agent, env.observation_space, env.action_space)
@@ -120,14 +125,14 @@ def _roll_out(agent, starts, noise):
     observations = np.empty((steps + 1, runs, episodes, agent.obs_dim), dtype=np.float32)
     rewards = np.empty((steps, runs, episodes))
     means, stds, actions = np.empty((3, steps, runs, episodes, action_dim), dtype=np.float32)
-    observations[0] = envs.reset(options={"state": starts.reshape(-1, 2)})[0].reshape(observations[0].shape)
+    # The same memory as the environment has it, all pendulums on one axis.
+    seen, got, applied = (x.reshape(len(x), runs * episodes, *x.shape[3:]) for x in (observations, rewards, actions))
+    seen[0], _ = envs.reset(options={"state": starts.reshape(-1, 2)})
     with torch_threads(1):
         for t in range(steps):
             means[t], stds[t] = policy(observations[t])
             actions[t] = means[t] + stds[t] * noise[:, t]
-            observation, reward, *_ = envs.step(actions[t].reshape(-1, action_dim))
-            observations[t + 1] = observation.reshape(observations[t].shape)
-            rewards[t] = reward.reshape(runs, episodes)
+            seen[t + 1], got[t], *_ = envs.step(applied[t])
     observations, rewards, means, stds, actions = (
         np.moveaxis(x, 0, 2) for x in (observations, rewards, means, stds, actions)
     )

@@ -4,9 +4,11 @@ Sources: Agarwal, Schwarzer, Castro, Courville and Bellemare 2021, Deep Reinforc
 Statistical Precipice (arXiv 2108.13264); Efron 1987, Better Bootstrap Confidence Intervals.
 """
 
+import numbers
 import warnings
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 from scipy.stats import DegenerateDataWarning, bootstrap, trim_mean
 
 NUMBERS_AT_ONCE = 4_000_000  # resampled at a time: 32 MB
@@ -30,6 +32,8 @@ def probability_of_improvement(x, y, axis=0):
     Source: Agarwal et al. 2021, section 4.3; Mann and Whitney's U divided by R S.
     """
     x, y = (np.moveaxis(_numbers(name, values), axis, -1) for name, values in {"x": x, "y": y}.items())
+    if x.shape[:-1] != y.shape[:-1]:
+        raise ValueError(f"x and y must have one shape beside axis {axis}, got {x.shape[:-1]} and {y.shape[:-1]}")
     difference = x[..., :, None] - y[..., None, :]
     return ((difference > 0) + 0.5 * (difference == 0)).mean((-2, -1))
 
@@ -56,13 +60,17 @@ def interval(x, confidence=0.95, statistic=np.mean, *, axis=0, resamples=2000, m
 
     So read a nominal 95 % of a mean as 91 %, and prefer iqm where runs collapse: among 16 runs there may be none yet.
 
-    Raises ValueError for fewer than 2 runs, numbers that are not finite, and confidence outside (0, 1).
+    Raises ValueError for fewer than 2 runs, numbers that are not finite, confidence outside (0, 1) and other methods.
     """
-    samples = tuple(_numbers("x", values) for values in (x if isinstance(x, tuple) else (x,)))
-    if not 0 < confidence < 1:
+    samples = tuple(_numbers("x", values) for values in (x if isinstance(x, tuple) and x else (x,)))
+    if not isinstance(confidence, numbers.Real) or not 0 < confidence < 1:
         raise ValueError(f"confidence must be in (0, 1), got {confidence!r}")
+    if method not in ("BCa", "percentile"):
+        raise ValueError(f"method must be 'BCa' or 'percentile', got {method!r}")
+    if not isinstance(resamples, (int, np.integer)) or isinstance(resamples, bool) or resamples < 1:
+        raise ValueError(f"resamples must be a whole number of at least 1, got {resamples!r}")
     for values in samples:
-        if values.ndim == 0 or values.shape[axis] < 2:
+        if values.ndim == 0 or values.shape[normalize_axis_index(axis, values.ndim)] < 2:
             raise ValueError(f"x must have at least 2 runs along axis {axis}, got shape {values.shape}")
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
         warnings.simplefilter("ignore", DegenerateDataWarning)
@@ -77,7 +85,13 @@ def interval(x, confidence=0.95, statistic=np.mean, *, axis=0, resamples=2000, m
 
 
 def _numbers(name, values):
-    values = np.asarray(values, dtype=np.float64)
+    try:
+        values = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array: {error}") from None
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be real numbers, got {values.dtype}")
+    values = values.astype(np.float64)
     if not values.size or not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite numbers, at least one, got {values}")
     return values

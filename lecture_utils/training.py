@@ -43,6 +43,8 @@ def train(agent, episodes=3000, progress=True):
     KeyboardInterrupt ends the training early: the log so far is returned, and calling train again goes on. Raises
     TrainingDiverged where numbers stop being finite, ValueError for episodes that do not fill the last update.
     """
+    if not hasattr(agent, "hyperparameters"):
+        raise TypeError(f"agent must be an A2C or a PPO, got {agent!r:.80}")
     per_update = agent.hyperparameters.episodes_per_update
     if (
         not isinstance(episodes, (int, np.integer))
