@@ -33,21 +33,20 @@ def test_seed_7_alone_equals_seed_7_among_ten(algorithm, dtype):
 def train_sixteen(first_seed):
     torch.set_num_threads(1)
     agent = PPO(3, 1, seeds=range(first_seed, first_seed + 16))
-    log = train(agent, 200, progress=False)
+    log = train(agent, 20, progress=False)
     return log, all(torch.isfinite(x).all() for n in networks(agent).values() for x in n.parameters())
 
 
 @pytest.mark.slow
-def test_64_seeds_of_the_lectures_recipe_train_200_episodes():
-    """Four processes of 16 runs; that a run trains alike alone or among others is tested above."""
+def test_64_seeds_of_the_lectures_recipe_train_20_episodes():
+    """Four processes of 16 runs; that a run trains alike alone or among others is tested above. More: tests/long."""
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
         results = list(pool.map(train_sixteen, range(0, 64, 16)))
     log = pd.concat([log for log, _ in results])
-    assert len(log) == 64 * 200
+    assert len(log) == 64 * 20
     assert np.isfinite(log.to_numpy()).all()
     assert all(finite for _, finite in results)
-    assert log[log.episode >= 150].reward.mean() > log[log.episode < 50].reward.mean()
 
 
 @pytest.mark.parametrize("h", [SMALL, SMALL.replace(episodes_per_update=5, shuffle=True, anneal_updates=9)])
