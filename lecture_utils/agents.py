@@ -1,5 +1,6 @@
 """A2C and PPO, each for R independent runs at once. PPO is A2C with three additions."""
 
+import contextlib
 import copy
 import math
 
@@ -183,7 +184,7 @@ class A2C:
         if h.anneal_updates:
             for group in groups:
                 group["lr"] = lr * max(0.0, 1 - self.updates / h.anneal_updates)
-        with held(optimizer, self.stopped):
+        with held(optimizer, self.stopped) if h.target_kl < math.inf else contextlib.nullcontext():
             optimizer.step()
 
     # Keeping
