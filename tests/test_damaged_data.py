@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 
@@ -11,10 +12,12 @@ import pytest
 import torch
 
 from lecture_utils.data_files import CHECKSUMS, DATA, write_checksums
+from lecture_utils.details import load_details
 from lecture_utils.exercises_runs import sick_runs
 from lecture_utils.optimal import load_optimal
 from lecture_utils.passes import load_passes
 from lecture_utils.recordings import load_agent, load_log
+from lecture_utils.time_to_solve import load_time_to_solve
 from lecture_utils.true_advantages import load_true_advantages
 
 # A file's name -> what a notebook reads it with, and the command that records it again.
@@ -25,8 +28,14 @@ LOADERS = {
     r"true_advantages\.npz": (lambda match, folder: load_true_advantages(folder), "make data"),
     r"faulty_runs\.csv": (lambda match, folder: sick_runs(folder), "make data"),
     r"passes/.*\.csv": (lambda match, folder: load_passes(folder / "passes"), "make data-passes"),
+    r"details/.*\.csv": (lambda match, folder: load_details(folder / "details"), "make data-details"),
+    r"time_to_solve\.csv": (lambda match, folder: load_time_to_solve(folder), "make data-details"),
 }
-FILES = sorted(path.relative_to(DATA).as_posix() for path in DATA.rglob("*") if path.suffix in {".csv", ".npz", ".pt"})
+EVERY = sorted(path.relative_to(DATA).as_posix() for path in DATA.rglob("*") if path.suffix in {".csv", ".npz", ".pt"})
+# What a file holds is spoiled for one of each experiment: one loop reads them all.
+FILES = [name for name in EVERY if "/" not in name]
+for experiment in sorted({os.path.dirname(name) for name in EVERY} - {""}):
+    FILES += [name for name in EVERY if os.path.dirname(name) == experiment][-1:]
 
 
 def loader(name, folder):
@@ -47,6 +56,7 @@ def expect(load, command, path, says):
     assert error.__suppress_context__ or error.__context__ is None
     assert str(path) in text
     assert f"`{command}`" in text
+    return text
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +97,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.parametrize("file", EVERY, indirect=True)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_named_with_what_mends_it(file, damage):
     path, load, command = file
@@ -94,8 +105,8 @@ def test_a_damaged_file_is_named_with_what_mends_it(file, damage):
     before = path.read_bytes()
     spoil(path)
     assert not path.exists() or path.read_bytes() != before
-    for mend in (command, f"git checkout -- data/{name_of(path)} data/{CHECKSUMS}"):
-        expect(load, mend, path, says)
+    text = expect(load, command, path, says)
+    assert f"`git checkout -- data/{name_of(path)} data/{CHECKSUMS}`" in text
 
 
 def name_of(path):
@@ -108,7 +119,7 @@ def test_the_copy_itself_is_read(file):
 
 def older_table(path):
     """A column by an older name; the first line of a sweep's file is its recipe."""
-    path.write_text(re.sub(r"^(run,.*)approx_kl", r"\1kl", path.read_text(), count=1, flags=re.M))
+    path.write_text(re.sub(r"^(\w+,.*,\w+)$", r"\1_1", path.read_text(), count=1, flags=re.M))
 
 
 def older_arrays(path):
@@ -139,7 +150,7 @@ def test_a_file_of_an_older_version_is_named(file):
     OLDER[path.suffix](path)
     assert path.read_bytes() != before
     sum_again(path)
-    expect(load, command, path, "approx_kl|value_grid|offset|actor_lr|learning_rate")
+    expect(load, command, path, "rows of columns .*_1'\\]|value_grid|offset|actor_lr|learning_rate")
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00" * 100, b"\x80\x02K\x01."], ids=["empty", "binary", "pickle"])
@@ -202,7 +213,9 @@ def test_damaged_checksums_are_named(whole, damage):
 
 
 def test_every_file_has_a_checksum():
-    assert [line.split()[1] for line in (DATA / CHECKSUMS).read_text().splitlines()] == FILES
+    assert [line.split()[1] for line in (DATA / CHECKSUMS).read_text().splitlines()] == EVERY
+    for name in EVERY:
+        loader(name, DATA)  # and something that reads it
 
 
 @pytest.mark.parametrize("path", notebook_checks.NOTEBOOKS, ids=lambda path: path.stem)
