@@ -1,66 +1,78 @@
-"""Time per run and episode: the plain loop, and `train` with one run and with sixteen, side by side on one thread."""
+"""Time per run and episode of the lecture's recipe: the plain loop, `train` with 1 to 64 runs, and the floor."""
 
-import json
-import pathlib
-import platform
-import statistics
-import time
+import itertools
 
-import gymnasium
-import numpy
 import torch
 from plain_loop import PlainPPO, plain_train
+from record import in_turn, medians, print_table, record
 
-from lecture_utils import PPO, train
+from lecture_utils import PPO, Hyperparameters, train
+from lecture_utils.pendulum import EPISODE_STEPS
 
-ROUNDS, EPISODES = 9, 8
-REPORT = pathlib.Path(__file__).parents[2] / "build" / "benchmarks.json"
-LEAST = {"train, R = 1": 2.0, "train, R = 16": 10.0}  # times as fast as the plain loop, per run
-
-
-def contestants():
-    """What is timed: name -> (function of a number of episodes, runs)."""
-    plain, one, sixteen = PlainPPO(), PPO(3, 1, seeds=[0]), PPO(3, 1, seeds=range(16))
-    return {
-        "plain loop": (lambda episodes: plain_train(plain, episodes), 1),
-        "train, R = 1": (lambda episodes: train(one, episodes, progress=False), 1),
-        "train, R = 16": (lambda episodes: train(sixteen, episodes, progress=False), 16),
-    }
+ROUNDS = 9
+EPISODES = {1: 8, 4: 4, 16: 2, 64: 1}  # a round, by number of runs
+PLAIN_EPISODES, PRODUCTS = 4, 20
 
 
-def test_train_is_faster_than_the_plain_loop(capsys):
-    """In turn, so that whatever else the machine does meets all of them; the medians are compared."""
+def operations(h):
+    """Floating-point operations of the products of an episode and its update, for one run."""
+    actor, critic = (3, *h.hidden, 2), (3, *h.hidden, 1)
+
+    def forward(sizes):
+        return 2 * sum(inputs * outputs for inputs, outputs in itertools.pairwise(sizes))
+
+    def learn(sizes):  # forward, and backward for weights and inputs; observations need no gradient
+        return 3 * forward(sizes) - 2 * sizes[0] * sizes[1]
+
+    collected = forward(actor)
+    prepared = forward(actor) + 2 * forward(critic)  # old log-probabilities, values and next values
+    return EPISODE_STEPS * (collected + prepared + h.passes * (learn(actor) + learn(critic)))
+
+
+def products(runs, h):
+    """PRODUCTS times the one that nearly all operations are in, the second layer's; and their operations."""
+    width = h.hidden[0]
+    x, out = torch.randn(2, runs, h.minibatch_size, width)
+    weight, bias = torch.randn(runs, width, width), torch.randn(runs, 1, width)
+
+    def multiply():
+        for _ in range(PRODUCTS):
+            torch.baddbmm(bias, x, weight, out=out)
+
+    return multiply, PRODUCTS * 2 * runs * h.minibatch_size * width**2
+
+
+def test_training_against_the_plain_loop_and_the_floor(capsys):
     assert torch.get_num_threads() == 1
     torch.manual_seed(0)
-    entries = contestants()
-    for run_for, _ in entries.values():
-        run_for(2)  # warm up
-    times = {name: [] for name in entries}
-    for _ in range(ROUNDS):
-        for name, (run_for, runs) in entries.items():
-            start = time.perf_counter()
-            run_for(EPISODES)
-            times[name].append(1000 * (time.perf_counter() - start) / (EPISODES * runs))
+    h, plain = Hyperparameters(), PlainPPO()
+    agents = {runs: PPO(3, 1, h, seeds=range(runs)) for runs in EPISODES}
+    multiply = {runs: products(runs, h) for runs in EPISODES}
+    contestants = {"plain loop": lambda: plain_train(plain, PLAIN_EPISODES)}
+    for runs, episodes in EPISODES.items():
+        contestants[f"train, R = {runs}"] = lambda a=agents[runs], n=episodes: train(a, n, progress=False)
+        contestants[f"products, R = {runs}"] = multiply[runs][0]
+    in_turn(contestants, 1)  # warm up
+    times = in_turn(contestants, ROUNDS)
 
-    median = {name: statistics.median(values) for name, values in times.items()}
-    ratio = {name: median["plain loop"] / value for name, value in median.items()}
-    pairs = {name: [a / b for a, b in zip(times["plain loop"], x, strict=True)] for name, x in times.items()}
+    median, rows = medians(times), {}
+    rate = {runs: count / median[f"products, R = {runs}"] for runs, (_, count) in multiply.items()}
+    plain_ms = 1000 * median["plain loop"] / PLAIN_EPISODES
+    rows["plain loop"] = {"ms": plain_ms, "times as fast": 1.0, "GFLOP/s": None, "floor, ms": None, "share": None}
+    for runs, episodes in EPISODES.items():
+        ms = 1000 * median[f"train, R = {runs}"] / (runs * episodes)
+        floor = 1000 * operations(h) / rate[runs]
+        rows[f"train, R = {runs}"] = {
+            "ms": ms,
+            "times as fast": plain_ms / ms,
+            "GFLOP/s": rate[runs] / 1e9,
+            "floor, ms": floor,
+            "share": floor / ms,
+        }
     with capsys.disabled():  # shown without -s too
-        print(f"\n\nms per run and episode, {ROUNDS} rounds of {EPISODES} episodes in turn, one thread")
-        print(f"{'':15}{'median':>9}{'fastest':>9}{'slowest':>9}{'times as fast':>15}{'pair by pair':>18}")
-        for name, values in times.items():
-            span = f"{min(pairs[name]):.1f} to {max(pairs[name]):.1f}"
-            print(f"{name:15}{median[name]:9.2f}{min(values):9.2f}{max(values):9.2f}{ratio[name]:15.1f}{span:>18}")
-    REPORT.parent.mkdir(exist_ok=True)
-    versions = {module.__name__: module.__version__ for module in (torch, numpy, gymnasium)}
-    report = {
-        "unit": "ms per run and episode",
-        "median": median,
-        "times_as_fast_as_plain_loop": ratio,
-        "all": times,
-        "versions": {"python": platform.python_version(), **versions},
-    }
-    REPORT.write_text(json.dumps(report, indent=2) + "\n")
+        print_table(f"ms of processor per run and episode, one thread, medians of {ROUNDS} rounds in turn", rows)
+    record("training", {"unit": "ms per run and episode", "median": rows, "all, s a round": times})
 
-    for name, least in LEAST.items():
-        assert ratio[name] >= least, f"{name} is {ratio[name]:.2f} times as fast as the plain loop, not {least}"
+    assert rows["train, R = 1"]["times as fast"] >= 2.5
+    assert rows["train, R = 16"]["times as fast"] >= 12 or rows["train, R = 16"]["ms"] <= 5
+    assert rows["train, R = 64"]["share"] >= 0.3
