@@ -41,7 +41,7 @@ data-details: $(READY)  ## record the experiments of notebook 05 again (an hour 
 	$(BIN)/python -m lecture_utils.details
 	$(BIN)/python -m lecture_utils.time_to_solve
 
-bench: $(READY)  ## time training beside a plain loop
+bench: $(READY)  ## time training, environments, notebooks and sweeps; tables, and build/benchmarks.json
 	$(BIN)/python -m pytest tests/benchmarks
 
 clean:  ## remove what was built (the environment too)
