@@ -46,7 +46,7 @@ def test_regret_and_effort_of_known_runs():
     np.testing.assert_allclose(regrets(log, "x")[:, -1], [60, 49.9, 51])
     np.testing.assert_allclose(effort(log, "x"), [[6400, 2], [9600, 3], [np.inf, np.inf]])
     assert row(log, "x") | {"regret": 0, "95 % interval": ""} == {
-        "regret": 0, "95 % interval": "", "worst run": 60, "runs solved": 2, "samples": "9,600", "seconds": "3.0"
+        "regret": 0, "95 % interval": "", "worst run": 60, "runs below 50": 2, "samples to 50": "9,600", "seconds to 50": "3.0"
     }  # fmt: skip
 
 
