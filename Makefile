@@ -1,9 +1,11 @@
 # Everything happens in .venv, made on first use from pyproject.toml and constraints.txt.
 PYTHON ?= python3
-BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PROGRAMS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := .venv/$(PROGRAMS)
+LOWEST := .venv-lowest
 READY := .venv/ready
 
-.PHONY: help lecture slides test test-live lab data data-passes data-details bench clean
+.PHONY: help lecture slides test test-live test-long test-lowest class lab data data-passes data-details bench clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -23,6 +25,18 @@ test: $(READY)  ## run everything that continuous integration runs
 
 test-live: $(READY)  ## try panels and training in JupyterLab, in a browser
 	$(BIN)/python -m pytest tests/live
+
+test-long: $(READY)  ## train 1,000 seeds of the lecture's recipe and 200 of the strong one (ten to twenty core-minutes)
+	$(BIN)/python -m pytest -s tests/long/test_divergence.py
+
+test-lowest:  ## run the tests with the lowest versions that pyproject.toml admits
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) tests/long/lowest.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/$(PROGRAMS)/python -m pip install --quiet -c $(LOWEST)/constraints.txt -e ".[test,pages,sweep]"
+	$(LOWEST)/$(PROGRAMS)/python -m pytest tests
+
+class: $(READY)  ## execute 01 and 03 in eight kernels at once, as a server for a class does (some minutes)
+	$(BIN)/python -m pytest -s tests/long/test_class.py
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
@@ -45,7 +59,7 @@ bench: $(READY)  ## time training, environments, notebooks and sweeps; tables, a
 	$(BIN)/python -m pytest tests/benchmarks
 
 clean:  ## remove what was built (the environment too)
-	rm -rf build jupyter_execute .venv *.egg-info
+	rm -rf build jupyter_execute .venv $(LOWEST) *.egg-info
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

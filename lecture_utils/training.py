@@ -119,7 +119,7 @@ def _frame(log, first):
     first: the number of the first episode.
     """
     if not log:
-        return pd.DataFrame(columns=LOG_COLUMNS)
+        return pd.DataFrame({name: np.empty(0, int if name in ("run", "episode") else float) for name in LOG_COLUMNS})
     rewards = np.stack([entry["reward"] for entry in log], axis=1)
     runs, updates, per_update = rewards.shape
     columns = {

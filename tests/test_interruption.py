@@ -20,6 +20,7 @@ def check_goes_on(agent, log, first=0):
     """The log holds whole updates, the agent acts, and training continues its numbering."""
     runs, per_update = agent.runs, agent.hyperparameters.episodes_per_update
     assert tuple(log.columns) == LOG_COLUMNS
+    assert {dtype.kind for dtype in log.dtypes} == {"i", "f"}  # numbers even where no update was finished
     assert len(log) == runs * (agent.episodes - first)
     assert agent.updates * per_update - agent.episodes in (0, per_update)  # at most the interrupted update is not told
     assert sorted(log.episode.unique()) == list(range(first, agent.episodes))

@@ -89,3 +89,4 @@ def test_ci_runs_the_commands_of_the_readme():
     script = (ROOT / ".ci" / "run").read_text()
     assert "make lecture" in script
     assert "make test" in script
+    assert re.search(r'make test\n(.*\n)*test -z "\$\(git status --porcelain\)"', script), "a clean checkout afterwards"
