@@ -17,6 +17,7 @@ from lecture_utils.exercises_runs import sick_runs
 from lecture_utils.optimal import load_optimal
 from lecture_utils.passes import load_passes
 from lecture_utils.recordings import load_agent, load_log
+from lecture_utils.std_zero import load_std_zero
 from lecture_utils.time_to_solve import load_time_to_solve
 from lecture_utils.true_advantages import load_true_advantages
 
@@ -29,6 +30,10 @@ LOADERS = {
     r"faulty_runs\.csv": (lambda match, folder: sick_runs(folder), "make data"),
     r"passes/.*\.csv": (lambda match, folder: load_passes(folder / "passes"), "make data-passes"),
     r"details/.*\.csv": (lambda match, folder: load_details(folder / "details"), "make data-details"),
+    r"std_zero\.csv": (
+        lambda match, folder: load_std_zero(folder),
+        "make data",
+    ),
     r"time_to_solve\.csv": (lambda match, folder: load_time_to_solve(folder), "make data-details"),
 }
 EVERY = sorted(path.relative_to(DATA).as_posix() for path in DATA.rglob("*") if path.suffix in {".csv", ".npz", ".pt"})
