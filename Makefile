@@ -46,6 +46,7 @@ data: $(READY)  ## make every file in data/ and figures/ again (resumable)
 	$(BIN)/python -m lecture_utils.optimal
 	$(BIN)/python -m lecture_utils.true_advantages
 	$(BIN)/python -m lecture_utils.exercises_runs
+	$(BIN)/python -m lecture_utils.std_zero
 	$(BIN)/python -m lecture_utils.figures
 
 data-passes: $(READY)  ## record the experiment of notebook 04 again (hours of processor time, resumable)
