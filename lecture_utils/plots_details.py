@@ -12,7 +12,7 @@ def regret_by_recipe(log, settings):
 
     log: details.load_details(). settings: dict of label -> name of the setting, top to bottom.
     """
-    figure, axes = new_figure(width=7.8, height=0.8 + 0.27 * len(settings))
+    figure, axes = new_figure(width=7.8, height=0.8 + 0.24 * len(settings))
     shift = 0.3 * (np.random.default_rng(0).random(64) - 0.5)  # so that runs do not hide each other
     for y, setting in enumerate(settings.values()):
         final = np.maximum(regrets(log, setting)[:, -1], 1.0)
