@@ -1,6 +1,7 @@
 """Seconds of one core to solve the task: Stable-Baselines3 with RL Zoo's values, `TUNED` alone, sixteen at once.
 
-Solved: the mean return of the mean action over 300 fixed starts is at least -160. Evaluating is not counted.
+Solved: the mean return of the mean action over 300 fixed starts is at least -160. Evaluating is not counted. Where
+Stable-Baselines3 is not there after RL Zoo's 100,000 steps, the seconds until then count: the ratios are lower bounds.
 """
 
 import statistics
@@ -21,7 +22,8 @@ def solve_times(contestants):
     """Lets generators work in turns, so that whatever else the machine does meets all of them.
 
     contestants: name -> generator that yields after each update a function without arguments: the scores, (R,).
-    Returns for each the seconds of training (processor, wall) until every one of its runs was solved once.
+    Returns for each the seconds of training (processor, wall) until every one of its runs was solved once, or, for ZOO
+    alone, until it ends.
     """
     times = {name: [0.0, 0.0] for name in contestants}
     solved, unfinished = {}, dict(contestants)
@@ -30,10 +32,12 @@ def solve_times(contestants):
             before = time.process_time(), time.perf_counter()
             score = next(updates, None)
             after = time.process_time(), time.perf_counter()
-            assert score is not None, f"{name} did not reach {SOLVED} in all runs, it did in {solved[name]}"
             times[name] = [total + b - a for total, a, b in zip(times[name], before, after, strict=True)]
-            reached = score() >= SOLVED
-            solved[name] = reached | solved.get(name, False)
+            if score is None:
+                assert name == ZOO, f"{name} did not reach {SOLVED} in all runs, it did in {solved[name]}"
+                del unfinished[name]
+                continue
+            solved[name] = (score() >= SOLVED) | solved.get(name, False)
             if solved[name].all():
                 del unfinished[name]
     return times
