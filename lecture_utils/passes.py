@@ -16,7 +16,7 @@ from lecture_utils.sweep import load_recorded, sweep
 FOLDER = DATA / "passes"
 ALGORITHMS = ("A2C", "unclipped", "PPO")
 SEEDS = range(16)  # of each algorithm
-PASSES = {"abs": (10, 5, 2, 1), "softplus": (2,)}  # by head of the standard deviation, the longest first
+PASSES = {"abs": (10, 5, 2, 1), "softplus": (5, 2)}  # by head of the standard deviation, the longest first
 
 
 class ThreeAlgorithms(PPO):
