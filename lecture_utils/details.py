@@ -20,7 +20,7 @@ DETAILS = {
     "one standard deviation for all states": ("std_head",),
     "minibatches shuffled": ("shuffle",),
     "advantages normalised": ("normalize_advantages",),
-    "many episodes an update": ("episodes_per_update", "minibatch_size"),
+    "many episodes an update, large minibatches": ("episodes_per_update", "minibatch_size"),
     "more passes": ("passes",),
     "larger steps": ("actor_lr", "critic_lr"),
     "rewards scaled": ("reward_scale",),
@@ -48,10 +48,15 @@ def _ladder():
     return rungs
 
 
+def _without(fields):
+    """TUNED with the lecture's values of `fields`; steps that shrink do so to the end of the training, as in TUNED."""
+    recipe = TUNED.replace(**fields_of(Hyperparameters(), fields))
+    updates = TUNED_EPISODES // recipe.episodes_per_update
+    return recipe.replace(anneal_updates=updates) if recipe.anneal_updates else recipe
+
+
 LADDER = _ladder()  # name -> Hyperparameters; the last is TUNED
-LEAVE_ONE_OUT = {"nothing": TUNED} | {
-    name: TUNED.replace(**fields_of(Hyperparameters(), fields)) for name, fields in DETAILS.items()
-}
+LEAVE_ONE_OUT = {"nothing": TUNED} | {name: _without(fields) for name, fields in DETAILS.items()}
 # A bug shows where its line matters: the sign of the entropy only where there is an entropy bonus.
 BUG_RECIPES = {bug.__name__: TUNED for bug in BUGS} | {"EntropySign": TUNED.replace(entropy_coef=0.01)}
 

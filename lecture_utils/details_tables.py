@@ -52,7 +52,8 @@ def row(log, setting):
         "regret": round(iqm(final)),
         "95 % interval": f"{round(low)} to {round(high)}",
         "worst run": round(final.max()),
-        "runs below 50": int(np.isfinite(taken[:, 0]).sum()),
+        "ever below 50": int(np.isfinite(taken[:, 0]).sum()),
+        "end below 50": int((final < SOLVED).sum()),
         "samples to 50": f"{samples:,.0f}" if reached else "never",
         "seconds to 50": f"{seconds:.1f}" if reached else "never",
     }

@@ -24,8 +24,16 @@ def test_the_ladder_leads_from_the_lectures_recipe_to_tuned():
 def test_every_detail_is_left_out_alone():
     assert list(LEAVE_ONE_OUT) == ["nothing", *DETAILS]
     for name, fields in DETAILS.items():
-        assert changed(LEAVE_ONE_OUT[name], TUNED) <= set(fields)
+        also = {"anneal_updates"} if "episodes_per_update" in fields else set()
+        assert changed(LEAVE_ONE_OUT[name], TUNED) <= set(fields) | also
         assert changed(LEAVE_ONE_OUT[name], Hyperparameters()).isdisjoint(fields)
+
+
+def test_steps_shrink_to_the_end_of_the_training_and_not_before():
+    """Left out, the episodes an update make sixteen times as many updates: none of them may have no step at all."""
+    for recipe in [*LADDER.values(), *LEAVE_ONE_OUT.values()]:
+        if recipe.anneal_updates:
+            assert recipe.anneal_updates * recipe.episodes_per_update == TUNED_EPISODES
 
 
 def test_every_setting_can_be_run():

@@ -46,7 +46,7 @@ def test_regret_and_effort_of_known_runs():
     np.testing.assert_allclose(regrets(log, "x")[:, -1], [60, 49.9, 51])
     np.testing.assert_allclose(effort(log, "x"), [[6400, 2], [9600, 3], [np.inf, np.inf]])
     told = row(log, "x")
-    assert (told["worst run"], told["runs below 50"]) == (60, 2)
+    assert (told["worst run"], told["ever below 50"], told["end below 50"]) == (60, 2, 1)
     assert (told["samples to 50"], told["seconds to 50"]) == ("9,600", "3.0")
 
 
