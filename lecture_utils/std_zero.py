@@ -1,7 +1,7 @@
 """How often the lecture's standard deviation, |z| with nothing added, is exactly zero in training: its program stops.
 
-`python -m lecture_utils.std_zero` (part of `make data`) trains the lecture's recipe, which adds 0.001, and counts where z
-itself is 0. It writes data/std_zero.csv, one row a run.
+`python -m lecture_utils.std_zero` (part of `make data`) trains the lecture's recipe, which adds 0.001, and counts where
+z itself is 0. It writes data/std_zero.csv, one row a run.
 """
 
 import os
