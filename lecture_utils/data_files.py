@@ -1,6 +1,7 @@
 """The files in data/: checksums, and reading tables and arrays so that an error names the file and what mends it."""
 
 import hashlib
+import os
 import pathlib
 
 import numpy as np
@@ -38,6 +39,13 @@ def read_table(path, columns, command="make data", skiprows=0):
             f"version of this package; `{command}` makes it again"
         )
     return table
+
+
+def write_table(table, path, float_format=None):
+    """Write a DataFrame as a CSV file, whole or not at all: under a temporary name, then moved into place."""
+    temporary = path.with_name(path.name + ".tmp")
+    table.to_csv(temporary, index=False, float_format=float_format, lineterminator="\n")
+    os.replace(temporary, path)
 
 
 def read_arrays(path, shapes, command="make data"):

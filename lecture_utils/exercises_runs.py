@@ -4,14 +4,13 @@ All train from the same weights and on the same random numbers, so that the faul
 lecture_utils.exercises_runs` records them (data/faulty_runs.csv).
 """
 
-import os
-
 import numpy as np
 import pandas as pd
 import torch
 
+from lecture_utils import museum
 from lecture_utils.agents import PPO
-from lecture_utils.data_files import DATA, checked, read_table, write_checksums
+from lecture_utils.data_files import DATA, checked, read_table, write_checksums, write_table
 from lecture_utils.exercises_choices import judge_choices
 from lecture_utils.hyperparameters import Hyperparameters
 from lecture_utils.training import LOG_COLUMNS, train
@@ -40,16 +39,6 @@ BUGS = (
 class _Flipped(PPO):
     def actor_loss(self, log_prob, batch):
         return super().actor_loss(log_prob, {**batch, "advantage": -batch["advantage"]})
-
-
-class _RatioOne(PPO):
-    def actor_loss(self, log_prob, batch):
-        return super().actor_loss(log_prob, {**batch, "old_log_prob": log_prob.detach()})
-
-
-class _Cancelled(PPO):
-    def actor_loss(self, log_prob, batch):
-        return super().actor_loss(log_prob, {**batch, "old_log_prob": log_prob})
 
 
 class _Broadcast(PPO):
@@ -134,8 +123,8 @@ FAULTS = {
     SICK["B"]: (PPO, _fast_actor),
     SICK["C"]: (PPO, _small_std),
     BUGS[0]: (_Flipped, None),
-    BUGS[1]: (_RatioOne, None),
-    BUGS[2]: (_Cancelled, None),
+    BUGS[1]: (museum.OldPolicyEveryStep, None),
+    BUGS[2]: (museum.NotDetached, None),
     BUGS[3]: (_Broadcast, None),
 }
 
@@ -150,9 +139,7 @@ def record(folder=DATA):
         log = train(agent, episodes=EPISODES, progress=False)
         late = log[log.episode >= EPISODES - LATE].groupby("run", as_index=False).mean()
         rows.append(late.assign(fault=fault)[list(COLUMNS)])
-    temporary = folder / f"{FILE}.tmp"
-    pd.concat(rows).to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-    os.replace(temporary, folder / FILE)
+    write_table(pd.concat(rows), folder / FILE, float_format="%.6g")
     write_checksums(folder, [FILE])
 
 

@@ -4,14 +4,12 @@
 z itself is 0. It writes data/std_zero.csv, one row a run.
 """
 
-import os
-
 import numpy as np
 import pandas as pd
 import torch
 
 from lecture_utils.agents import PPO
-from lecture_utils.data_files import DATA, checked, read_table, write_checksums
+from lecture_utils.data_files import DATA, checked, read_table, write_checksums, write_table
 from lecture_utils.rollouts import collect_episodes
 from lecture_utils.training import flushed_denormals
 
@@ -51,9 +49,7 @@ def load_std_zero(folder=DATA):
 def main():
     torch.set_num_threads(1)
     groups = [SEEDS[first : first + TOGETHER] for first in range(0, len(SEEDS), TOGETHER)]
-    temporary = DATA / (FILE + ".tmp")
-    pd.concat([record(group) for group in groups]).to_csv(temporary, index=False, lineterminator="\n")
-    os.replace(temporary, DATA / FILE)
+    write_table(pd.concat([record(group) for group in groups]), DATA / FILE)
     write_checksums(names=[FILE])
 
 

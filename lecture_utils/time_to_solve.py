@@ -4,7 +4,6 @@
 with the score and the seconds of one core so far. Needs stable-baselines3.
 """
 
-import os
 import time
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 import torch
 
 from lecture_utils.agents import PPO
-from lecture_utils.data_files import DATA, checked, read_table, write_checksums
+from lecture_utils.data_files import DATA, checked, read_table, write_checksums, write_table
 from lecture_utils.hyperparameters import TUNED, TUNED_EPISODES
 from lecture_utils.pendulum import EPISODE_STEPS, PendulumVectorEnv, fixed_starts
 from lecture_utils.rollouts import evaluate
@@ -110,9 +109,7 @@ def until_solved(table):
 
 
 def main():
-    temporary = DATA / (FILE + ".tmp")
-    record().to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-    os.replace(temporary, DATA / FILE)
+    write_table(record(), DATA / FILE, float_format="%.6g")
     write_checksums(names=[FILE])
 
 
