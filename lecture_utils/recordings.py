@@ -16,7 +16,7 @@ import torch
 
 from lecture_utils import checkpoints
 from lecture_utils.agents import A2C, PPO
-from lecture_utils.data_files import DATA, ROOT, checked, read_table, write_checksums
+from lecture_utils.data_files import DATA, ROOT, checked, read_table, write_checksums, write_table
 from lecture_utils.training import LOG_COLUMNS, train
 
 RECORDED = "<!-- below this line: written by `make data` -->"
@@ -88,9 +88,7 @@ def _resume(cls, path, seeds):
 
 def _write_log(log, path, float_format):
     log = log[list(LOG_COLUMNS)].sort_values(["run", "episode"])
-    temporary = path.with_name(path.name + ".tmp")
-    log.to_csv(temporary, index=False, float_format=float_format, lineterminator="\n")
-    os.replace(temporary, path)
+    write_table(log, path, float_format)
 
 
 def write_readme(folder=DATA):

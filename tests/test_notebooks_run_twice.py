@@ -83,7 +83,7 @@ def run_twice(notebook, folder, checkout):
     runs = [nbformat.from_dict({**copy.deepcopy(cell), "id": f"cell-{i}"}) for i, cell in enumerate(order)]
     before = contents(copied)
     everything = nbformat.from_dict({**notebook, "cells": [nbformat.v4.new_code_cell(ALONE), *runs]})
-    client = nbclient.NotebookClient(everything, timeout=300, resources={"metadata": {"path": str(folder)}})
+    client = nbclient.NotebookClient(everything, timeout=300, coalesce_streams=True, resources={"metadata": {"path": str(folder)}})
     client.execute(env=environment)
     runs = everything.cells[1:]
     after = contents(copied)
