@@ -26,13 +26,16 @@ COPIED = ("lecture_utils", "notebooks", "data", "figures", "pyproject.toml", "co
 ALONE = r"""
 import os, sys
 
-def _refuse(event, arguments, checkout=os.environ["CHECKOUT"], scratch=os.environ["SCRATCH"]):
+CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.utime"}
+CHANGES |= {"shutil.copyfile", "shutil.move", "shutil.rmtree", "sqlite3.connect"}
+
+def _refuse(event, arguments, checkout=os.environ["CHECKOUT"], scratch=os.environ["SCRATCH"], changes=CHANGES, os=os):
     if event == "open":
         path, mode, flags = arguments
         writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
         changed = [path] if writes and not isinstance(path, int) else []
     else:
-        changed = arguments[:2 if event == "os.rename" else 1] if event in CHANGES else []
+        changed = arguments[:2 if event == "os.rename" else 1] if event in changes else []
     for path in changed:
         path = os.path.realpath(os.fsdecode(path)) if path is not None else checkout
         if path.startswith(checkout) or not path.startswith((scratch, "/dev/", "\\\\.\\")):
@@ -42,8 +45,6 @@ def _refuse(event, arguments, checkout=os.environ["CHECKOUT"], scratch=os.enviro
         if not isinstance(arguments[-1], (str, bytes)) and host not in ("127.0.0.1", "::1", "localhost", None, ""):
             raise OSError(f"the notebook asked for {host} on the network")
 
-CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.utime"}
-CHANGES |= {"shutil.copyfile", "shutil.move", "shutil.rmtree", "sqlite3.connect"}
 sys.addaudithook(_refuse)
 """
 
@@ -83,7 +84,9 @@ def run_twice(notebook, folder, checkout):
     runs = [nbformat.from_dict({**copy.deepcopy(cell), "id": f"cell-{i}"}) for i, cell in enumerate(order)]
     before = contents(copied)
     everything = nbformat.from_dict({**notebook, "cells": [nbformat.v4.new_code_cell(ALONE), *runs]})
-    client = nbclient.NotebookClient(everything, timeout=300, coalesce_streams=True, resources={"metadata": {"path": str(folder)}})
+    client = nbclient.NotebookClient(
+        everything, timeout=300, coalesce_streams=True, resources={"metadata": {"path": str(folder)}}
+    )
     client.execute(env=environment)
     runs = everything.cells[1:]
     after = contents(copied)
@@ -122,7 +125,8 @@ def of_cells(*cells):
 def test_what_differs_the_second_time_is_noticed(tmp_path, checkout):
     at_once = ["n = 0", "n += 1\nprint(n)"]
     again = ["print(m := globals().get('later', 0))", "later = 1"]
-    told = run_twice(of_cells(*at_once, *again, "print('the same')"), tmp_path, checkout)
+    halves = "import time\nprint('one ', end='')\ntime.sleep(globals().get('pause', 0))\npause = 0.5\nprint('line')"
+    told = run_twice(of_cells(*at_once, *again, "print('the same')", halves), tmp_path, checkout)
     assert told == [at_once[1], again[0]]
 
 

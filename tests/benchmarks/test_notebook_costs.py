@@ -26,7 +26,9 @@ def cost(path):
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.append(nbformat.v4.new_code_cell(PEAK))
     start = time.perf_counter()
-    nbclient.NotebookClient(notebook, timeout=600, coalesce_streams=True, resources={"metadata": {"path": str(path.parent)}}).execute()
+    nbclient.NotebookClient(
+        notebook, timeout=600, coalesce_streams=True, resources={"metadata": {"path": str(path.parent)}}
+    ).execute()
     wall = time.perf_counter() - start
     peak, processor = map(float, notebook.cells[-1].outputs[0].text.split())
     return {"wall s": wall, "processor s": processor, "GiB": peak}
