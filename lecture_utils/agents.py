@@ -15,6 +15,9 @@ from lecture_utils.hyperparameters import Hyperparameters
 from lecture_utils.networks import MLP, GaussianPolicy
 from lecture_utils.objectives import clipped_surrogate, policy_gradient, probability_ratio
 from lecture_utils.optimizers import Adam, clip_gradients, held
+from lecture_utils.pendulum import real_array
+
+ROLLOUT_FIELDS = ("observation", "action", "log_prob", "reward", "next_observation", "terminated")
 
 ORTHOGONAL_GAINS = {"actor": 0.01, "critic": 1.0}  # of the last layer: Andrychowicz et al. 2021, arXiv 2006.05990
 
@@ -64,7 +67,7 @@ class A2C:
 
     def act(self, observation, deterministic=False):
         """As calling the agent; with `deterministic` the mean action, likewise clipped."""
-        observation = np.asarray(observation, dtype=np.float32)
+        observation = real_array("observation", observation, np.float32)
         if observation.shape == (self.obs_dim,) and self.runs == 1:
             return self.act(observation[None], deterministic)[0]
         if observation.shape != (self.runs, self.obs_dim):
@@ -178,12 +181,10 @@ class A2C:
 
     def take_step(self, optimizer, lr):
         h = self.hyperparameters
-        groups = optimizer.param_groups
         if h.max_grad_norm < math.inf:
-            clip_gradients([p for group in groups for p in group["params"]], h.max_grad_norm)
+            clip_gradients(optimizer.parameters, h.max_grad_norm)
         if h.anneal_updates:
-            for group in groups:
-                group["lr"] = lr * max(0.0, 1 - self.updates / h.anneal_updates)
+            optimizer.lr = lr * max(0.0, 1 - self.updates / h.anneal_updates)
         with held(optimizer, self.stopped) if h.target_kl < math.inf else contextlib.nullcontext():
             optimizer.step()
 
@@ -257,6 +258,8 @@ def _checked(obs_dim, action_dim, hyperparameters, seeds, device, action_limit):
 
 
 def _check_rollout(rollout, agent):
+    if missing := [name for name in ROLLOUT_FIELDS if not hasattr(rollout, name)]:
+        raise TypeError(f"rollout must be a Rollout or have its fields, got {rollout!r:.80} without {missing}")
     runs, dims = rollout.observation.shape[0], (rollout.observation.shape[-1], rollout.action.shape[-1])
     if (runs, dims) != (agent.runs, (agent.obs_dim, agent.action_dim)):
         raise ValueError(

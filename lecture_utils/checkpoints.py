@@ -1,6 +1,5 @@
 """Agents in files: plain tensors and numbers only, so that reading one never runs code."""
 
-import copy
 import dataclasses
 import os
 import pathlib
@@ -60,8 +59,8 @@ def select(agent, runs):
 
     for name in ("actor", "critic"):
         state[name] = {key: rows(x) for key, x in state[name].items()}
-        moments = state["optimizers"][name]["state"]
-        state["optimizers"][name]["state"] = {i: {key: rows(x) for key, x in one.items()} for i, one in moments.items()}
+        moments = state["optimizers"][name]["moments"]
+        state["optimizers"][name]["moments"] = [(rows(first), rows(second)) for first, second in moments]
     state["generators"] = state["generators"][runs]
     state["seeds"] = [agent.seeds[r] for r in runs]
     return _restore(type(agent), state, agent.device)
@@ -88,8 +87,8 @@ def _state(agent, resumable):
     }
     if resumable:
         state["optimizers"] = {
-            "actor": copy.deepcopy(agent.actor_optimizer.state_dict()),
-            "critic": copy.deepcopy(agent.critic_optimizer.state_dict()),
+            "actor": agent.actor_optimizer.state_dict(),
+            "critic": agent.critic_optimizer.state_dict(),
         }
     return state
 

@@ -105,11 +105,11 @@ def _bug(number):
 
 
 def _slow_critic(agent):
-    agent.critic_optimizer.param_groups[0]["lr"] = 1e-6
+    agent.critic_optimizer.lr = 1e-6
 
 
 def _fast_actor(agent):
-    agent.actor_optimizer.param_groups[0]["lr"] = 0.1
+    agent.actor_optimizer.lr = 0.1
 
 
 def _small_std(agent):

@@ -47,7 +47,7 @@ class PendulumVectorEnv(VectorEnv):
 
     @state.setter
     def state(self, value):
-        value = np.array(value, dtype=np.float64)
+        value = real_array("state", value, np.float64)
         if value.shape != (self.num_envs, 2) or not np.isfinite(value).all():
             raise ValueError(f"state must be ({self.num_envs}, 2) finite numbers, got shape {value.shape}: {value!r}")
         self._state = value.T.copy()
@@ -75,6 +75,8 @@ class PendulumVectorEnv(VectorEnv):
         if self._state is None:
             raise RuntimeError("call reset() before step()")
         actions = np.asarray(actions)
+        if actions.dtype.kind not in "biuf":
+            raise TypeError(f"actions must be real numbers, got an array of {actions.dtype}")
         if actions.shape != (self.num_envs, 1):
             raise ValueError(f"actions must have shape ({self.num_envs}, 1), got {actions.shape}")
         self._elapsed += 1
@@ -124,6 +126,13 @@ class PendulumVectorEnv(VectorEnv):
             self._generators[i].random(out=start)
         # As `uniform` does it, which takes ten times as long with arrays for bounds.
         return -START_HIGH + 2 * START_HIGH * starts
+
+
+def real_array(name, x, dtype):
+    """x as an array of `dtype`. Raises TypeError for complex numbers: NumPy would drop a part with only a warning."""
+    if np.iscomplexobj(x):
+        raise TypeError(f"{name} must be real numbers, got {x!r:.80}")
+    return np.asarray(x, dtype=dtype)
 
 
 def wrap_angle(theta):

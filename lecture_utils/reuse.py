@@ -7,6 +7,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from lecture_utils.objectives import probability_ratio
+from lecture_utils.optimizers import Adam
 from lecture_utils.recordings import load_agent
 from lecture_utils.rollouts import collect_episodes
 
@@ -54,22 +55,27 @@ def distances(old, copies, batch):
     return pd.DataFrame(rows)
 
 
-def climb(objective, optimizer, steps=40, lr=0.05):
+def climb(objective, adam, steps=40, lr=0.05):
     """The ratio of one good action, a = 1 with A = +1, while gradient ascent moves the policy: a list of steps + 1.
 
-    objective(ratio, advantage) is maximised over mean and log_std of a Gaussian, both 0 at first. optimizer: a class
-    of torch.optim, Adam or SGD (plain ascent) for example. lr: its learning rate.
+    objective(ratio, advantage) is maximised over mean and log_std of a Gaussian, both 0 at first, by Adam (`adam` true)
+    or plainly along the gradient; lr is the learning rate of either.
     """
-    mean, log_std = (torch.zeros((), dtype=torch.float64, requires_grad=True) for _ in range(2))
-    action = advantage = torch.ones((), dtype=torch.float64)
-    optimizer, ratios = optimizer([mean, log_std], lr=lr), []
+    mean, log_std = parameters = [torch.zeros(1, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    action = advantage = torch.ones(1, dtype=torch.float64)
+    optimizer, ratios = Adam(parameters, lr), []
     old_log_prob = Normal(mean, log_std.exp()).log_prob(action).detach()
     for _ in range(steps + 1):
         ratio = probability_ratio(Normal(mean, log_std.exp()).log_prob(action), old_log_prob)
         ratios.append(ratio.item())
         optimizer.zero_grad()
-        (-objective(ratio, advantage)).backward()
-        optimizer.step()
+        (-objective(ratio, advantage)).sum().backward()
+        if adam:
+            optimizer.step()
+        else:
+            with torch.no_grad():
+                for x in parameters:
+                    x -= lr * x.grad
     return ratios
 
 

@@ -94,8 +94,13 @@ def our_updates(hyperparameters, start, rollouts, seed=0, algorithm=PPO):
             x.copy_(torch.as_tensor(start[position : position + x.numel()]).view(x.shape))
             position += x.numel()
     agent_steps, log = [], []
-    # The critic's optimiser steps last: then the gradients of both are there.
-    agent.critic_optimizer.register_step_pre_hook(lambda *_: agent_steps.append(_flat(_our_tensors(agent, _gradient))))
+    step = agent.critic_optimizer.step
+
+    def record_and_step():  # the critic's optimiser steps last: then the gradients of both are there
+        agent_steps.append(_flat(_our_tensors(agent, _gradient)))
+        step()
+
+    agent.critic_optimizer.step = record_and_step
     for rollout in rollouts:
         losses = {name: float(value[0]) for name, value in agent.update(rollout).items() if name != "approx_kl"}
         log.append(Update(losses, np.stack(agent_steps), _flat(_our_tensors(agent))))

@@ -8,7 +8,7 @@ import torch
 from tqdm.auto import tqdm
 
 from lecture_utils.advantages import NotFinite
-from lecture_utils.rollouts import collect_episodes, torch_threads
+from lecture_utils.rollouts import check_agent, collect_episodes, torch_threads
 
 SMALL_PRODUCT = 2**24  # multiplications in the product of one layer; from about here on a second thread helps
 
@@ -43,8 +43,7 @@ def train(agent, episodes=3000, progress=True):
     KeyboardInterrupt ends the training early: the log so far is returned, and calling train again goes on. Raises
     TrainingDiverged where numbers stop being finite, ValueError for episodes that do not fill the last update.
     """
-    if not hasattr(agent, "hyperparameters"):
-        raise TypeError(f"agent must be an A2C or a PPO, got {agent!r:.80}")
+    check_agent(agent)
     per_update = agent.hyperparameters.episodes_per_update
     if (
         not isinstance(episodes, (int, np.integer))

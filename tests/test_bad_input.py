@@ -34,6 +34,7 @@ from lecture_utils import (
 )
 from lecture_utils.diagnostics import approx_kl, clip_fraction, explained_variance
 from lecture_utils.hyperparameters import RANGES
+from lecture_utils.rollouts import collect_episodes
 from lecture_utils.statistics import interval, iqm, probability_of_improvement
 
 TINY = Hyperparameters(hidden=(4,), passes=1, minibatch_size=100)
@@ -283,7 +284,7 @@ AGENTS = {runs: PPO(3, 1, TINY, seeds=range(runs)) for runs in (1, 2)}
 @given(st.sampled_from([1, 2]), st.data())
 def test_acting(runs, data):
     agent, shape = AGENTS[runs], data.draw(st.sampled_from([(3,), (1, 3), (2, 3)]))
-    kinds = ("nan", "inf", "objects", "ragged", "none", "empty", "other shape")
+    kinds = ("nan", "inf", "complex", "objects", "ragged", "none", "empty", "other shape")
     observation, known = data.draw(array(shape, bad=0.3, bad_kinds=kinds))
     fits = shape == (runs, 3) or (shape, runs) == ((3,), 1)
 
@@ -332,13 +333,13 @@ def test_environments(data, num_envs, max_episode_steps):
     if any(isinstance(x, Bad) for x in arguments.values()):
         return
     envs = PendulumVectorEnv(num_envs, max_episode_steps)
-    kinds = ("nan", "inf", "ragged", "none", *BAD_SHAPES)
+    kinds = ("nan", "inf", "complex", "ragged", "none", *BAD_SHAPES)
     state, start = data.draw(array((num_envs, 2), bad=0.2, bad_kinds=kinds))
     check("PendulumVectorEnv.reset", lambda state: envs.reset(options={"state": state}), {"state": state})
     if start is None:
         return
     assert (envs.state == start).all()
-    actions, torque = data.draw(array((num_envs, 1), bad=0.2, bad_kinds=("ragged", "other shape", "empty")))
+    actions, torque = data.draw(array((num_envs, 1), bad=0.2, bad_kinds=("complex", "ragged", "other shape", "empty")))
 
     def physics(result):
         u = torque[:, 0].clip(-2, 2)
@@ -375,11 +376,29 @@ def test_an_episode_in_a_plain_environment(max_steps):
 
 
 @trying(40)
-@given(array((2, 2), bad=0.7, bad_kinds=("nan", "inf", "empty", "other shape", "one axis less")))
-def test_evaluating(drawn):
+@given(
+    array((2, 2), bad=0.7, bad_kinds=("nan", "inf", "complex", "empty", "other shape", "one axis less")), whole(1, 3)
+)
+def test_evaluating(drawn, episodes):
     starts, known = drawn
+    check("evaluate", lambda episodes: evaluate(AGENTS[2], episodes), {"episodes": episodes},
+          lambda returns: returns.shape == (2, episodes))  # fmt: skip
     check("evaluate", lambda starts: evaluate(AGENTS[2], starts=starts), {"starts": starts},
           lambda returns: known is None or returns.shape == (2, 2))  # fmt: skip
+
+
+@pytest.mark.parametrize("agent", [None, "ppo", 3, {}, torch.nn.Linear(3, 1), PPO])
+def test_what_is_no_agent(agent):
+    env = gymnasium.make("Pendulum-v1")
+    calls = {"run_episode": lambda agent: run_episode(env, agent), "evaluate": evaluate,
+             "collect_episodes": collect_episodes, "train": lambda agent: train(agent, 1, progress=False)}  # fmt: skip
+    for name, call in calls.items():
+        check(name, call, {"agent": Bad(agent)})
+
+
+@pytest.mark.parametrize("rollout", [None, 3, "rollout", {}, np.zeros((1, 1, 4, 3))])
+def test_what_is_no_rollout(rollout):
+    check("PPO.update", AGENTS[1].update, {"rollout": Bad(rollout)})
 
 
 def test_every_public_name_is_tried():

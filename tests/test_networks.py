@@ -136,6 +136,31 @@ def test_adam_equals_torchs_own():
         assert torch.allclose(a, b, rtol=0, atol=1e-12)
 
 
+def test_adam_goes_on_from_what_it_kept():
+    ours = [nn.Parameter(torch.randn(2, 4, 8)), nn.Parameter(torch.randn(2, 1, 3))]
+    theirs = [nn.Parameter(x.detach().clone()) for x in ours]
+    optimizers = Adam(ours, 1e-2), Adam(theirs, 1e-2)
+
+    def step(parameters, optimizer):
+        optimizer.zero_grad()
+        sum((x**4).sum() for x in parameters).backward()
+        optimizer.step()
+
+    for _ in range(3):
+        step(ours, optimizers[0])
+    kept = optimizers[0].state_dict()
+    with torch.no_grad():
+        for x, y in zip(ours, theirs, strict=True):
+            y.copy_(x)
+    optimizers[1].load_state_dict(kept)
+    for _ in range(2):
+        step(ours, optimizers[0])
+        step(theirs, optimizers[1])
+        assert all(torch.equal(x, y) for x, y in zip(ours, theirs, strict=True))
+    with pytest.raises(ValueError, match=r"moments must have shapes \[\(2, 1, 3\)\]"):
+        Adam(ours[1:], 1e-2).load_state_dict({**kept, "moments": kept["moments"][:1]})
+
+
 def test_clip_gradients_equals_torchs_own_for_each_run():
     parameters = [nn.Parameter(torch.zeros(3, 4, 5)), nn.Parameter(torch.zeros(3, 1, 5))]
     scales = torch.tensor([0.01, 1.0, 100.0])[:, None, None]
