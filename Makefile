@@ -4,6 +4,8 @@ PROGRAMS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := .venv/$(PROGRAMS)
 LOWEST := .venv-lowest
 READY := .venv/ready
+# Tests at once; a worker takes a core and up to 2 GB.
+WORKERS ?= 2
 
 .PHONY: help lecture slides test test-live test-long test-lowest class lab data data-passes data-details bench clean
 
@@ -20,8 +22,8 @@ slides: $(READY)  ## write the slides to build/slides/, a file a deck
 
 test: $(READY)  ## run everything that continuous integration runs
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest tests
-	$(BIN)/python -m pytest --nbval notebooks
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --nbval notebooks
 
 test-live: $(READY)  ## try panels and training in JupyterLab, in a browser
 	$(BIN)/python -m pytest tests/live

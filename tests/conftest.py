@@ -1,4 +1,4 @@
-"""One thread for every test, and the two algorithms in turn."""
+"""One thread for every test, the two algorithms in turn, and the order of the tests for two workers."""
 
 import os
 
@@ -16,3 +16,14 @@ torch.set_num_threads(1)
 def algorithm(request):
     """Both agent classes in turn."""
     return request.param
+
+
+# Files with tests that take long, in the order in which they begin: a long test begun last keeps a worker waiting.
+LONG = ["test_notebooks_run_twice", "test_exercises_summary", "test_pages", "test_order", "test_interruption_kernel"]
+ONE_BY_ONE = {"test_notebooks_run_twice", "test_order"}  # the other files' tests share what they build, and so a worker
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.name if item.path.stem in ONE_BY_ONE else item.path.stem))
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))

@@ -4,7 +4,6 @@ One execution serves all three questions, because it is what takes time: the sam
 outside the temporary folder, nobody asked beyond this machine.
 """
 
-import concurrent.futures
 import copy
 import hashlib
 import os
@@ -49,7 +48,7 @@ sys.addaudithook(_refuse)
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def checkout(tmp_path_factory):
     """A copy of what a notebook can reach, and the environment of a kernel that takes it for the checkout."""
     scratch = tmp_path_factory.getbasetemp().resolve()
@@ -100,21 +99,10 @@ def run_twice(notebook, folder, checkout):
     ]
 
 
-@pytest.fixture(scope="module")
-def told(request, checkout):
-    """path -> future of what run_twice tells, two notebooks at a time: a kernel keeps one core busy."""
-    paths = [item.callspec.params["path"] for item in request.session.items if "told" in item.fixturenames]
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        yield {
-            path: pool.submit(run_twice, nbformat.read(path, as_version=4), checkout[0] / "notebooks", checkout)
-            for path in reversed(paths)  # the longest are among the last
-        }
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_same_text_every_time_and_nothing_written(path, told):
-    assert told[path].result() == []
+@pytest.mark.parametrize("path", NOTEBOOKS[::-1], ids=lambda path: path.stem)  # the longest are among the last
+def test_same_text_every_time_and_nothing_written(path, checkout):
+    assert run_twice(nbformat.read(path, as_version=4), checkout[0] / "notebooks", checkout) == []
 
 
 def of_cells(*cells):

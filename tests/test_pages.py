@@ -27,6 +27,25 @@ LAYOUT = """root => {
   if (root.querySelector("article .jupyter-widgets, article input[type=range]")) problems.push("a dead slider");
   return problems;
 }"""
+# The check of contrasts takes milliseconds for every text, and pages have thousands of words of code and of numbers.
+# Those that look alike have one verdict: one of each stays, so many as there are styles.
+ONE_OF_EACH_STYLE = """root => {
+  const seen = new Set();
+  const behind = e => {
+    for (; e; e = e.parentElement) {
+      const color = getComputedStyle(e).backgroundColor;
+      if (color !== "rgba(0, 0, 0, 0)") return color;
+    }
+  };
+  for (const e of root.querySelectorAll("pre span, tbody td, tbody td *")) {
+    if (e.children.length || e.closest("a")) continue;
+    const {color, opacity, fontSize, fontWeight} = getComputedStyle(e);
+    const style = [color, behind(e), opacity, fontSize, fontWeight].join();
+    if (seen.has(style)) e.textContent = "";
+    seen.add(style);
+  }
+  return seen.size;
+}"""
 LINKS = """root => [...root.querySelectorAll("a[href]")].map(link => link.href)"""
 
 
@@ -98,6 +117,7 @@ def violations(chromium, path, width, scheme):
     page, _ = browser.open_page(chromium, width=width, height=900, color_scheme=scheme)
     page.goto(path.as_uri())
     page.wait_for_load_state("load")
+    page.evaluate_handle("document").evaluate(ONE_OF_EACH_STYLE)
     result = axe.Axe().run(page, options={"preload": False, "resultTypes": ["violations"]})
     page.context.close()
     return [
@@ -219,6 +239,19 @@ def test_a_broken_link_is_noticed(small_book, chromium):
 def test_a_faint_text_is_noticed(small_book, chromium):
     path = small_book("```{raw} html\n<p style='color: #bbb; background: #fff'>faint</p>\n```")
     assert [rule for rule, _ in violations(chromium, path, 1280, "light")] == ["color-contrast"]
+
+
+@pytest.mark.parametrize("style", ["color: #bbb", "color: #000; background: #666", "opacity: 0.4"])
+def test_a_faint_word_among_many_of_code_or_numbers_is_noticed(small_book, chromium, style):
+    style = f"background: #fff; {style}"
+    code = "<pre>" + "<span>word</span> " * 30 + f"<span style='{style}'>word</span></pre>"
+    table = "<table><thead><tr><th>a</th></tr></thead><tbody>" + "<tr><td>12.5</td></tr>" * 30
+    path = small_book(
+        f"```{{raw}} html\n<div style='background: #fff; color: #000'>{code}{table}"
+        f"<tr><td style='{style}'>12.5</td></tr></tbody></table></div>\n```"
+    )
+    [(rule, elements)] = violations(chromium, path, 1280, "light")
+    assert (rule, len(elements)) == ("color-contrast", 2)
 
 
 def test_a_warning_stops_the_build(small_book):
