@@ -22,7 +22,7 @@ slides: $(READY)  ## write the slides to build/slides/, a file a deck
 
 test: $(READY)  ## run everything that continuous integration runs
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --nbval notebooks
 
 test-live: $(READY)  ## try panels and training in JupyterLab, in a browser

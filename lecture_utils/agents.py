@@ -145,13 +145,14 @@ class A2C:
 
     def minibatches(self, batch):
         """One pass over the batch: dicts of tensors (R, B, ...)."""
-        h, n = self.hyperparameters, batch["advantage"].shape[1]
+        h = self.hyperparameters
         if h.shuffle:
+            n = batch["advantage"].shape[1]
             order = torch.stack([torch.randperm(n, generator=g) for g in self.generators]).to(self.device)
             run = torch.arange(self.runs, device=self.device)[:, None]
             batch = {name: x[run, order] for name, x in batch.items()}
-        for start in range(0, n, h.minibatch_size):
-            minibatch = {name: x[:, start : start + h.minibatch_size] for name, x in batch.items()}
+        for parts in zip(*(x.split(h.minibatch_size, dim=1) for x in batch.values()), strict=True):
+            minibatch = dict(zip(batch, parts, strict=True))
             if h.normalize_advantages == "minibatch":
                 minibatch["advantage"] = standardize(minibatch["advantage"])
             yield minibatch

@@ -34,8 +34,8 @@ class Adam:
         rows = []
         for p, moments in zip(self.parameters, self.moments, strict=True):
             tensors = p, p.grad, *moments
-            fills_registers = p.numel() // len(p) % REGISTER == 0
-            rows += [tensors] if fills_registers else zip(*(x.unbind() for x in tensors), strict=True)
+            alike = len(p) == 1 or p.numel() // len(p) % REGISTER == 0
+            rows += [tensors] if alike else zip(*(x.unbind() for x in tensors), strict=True)
         torch._fused_adam_(
             *zip(*rows, strict=True), [], [self.steps] * len(rows), lr=self.lr, beta1=self.betas[0],
             beta2=self.betas[1], eps=self.eps, weight_decay=0.0, amsgrad=False, maximize=False,

@@ -24,6 +24,16 @@ ONE_BY_ONE = {"test_notebooks_run_twice", "test_order"}  # the other files' test
 
 
 def pytest_collection_modifyitems(items):
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.name if item.path.stem in ONE_BY_ONE else item.path.stem))
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return nodeid if any(name in file for name in ONE_BY_ONE) else file
+
+    return Scheduling(config, log)

@@ -148,7 +148,7 @@ BAD = {
         "episodes must be a multiple of episodes_per_update, 4, and above 0, got 6",
     ),
     "not a pendulum": (lambda a: train(PPO(4, 1, SMALL), 1), ValueError, "agent takes 4 observation"),
-    "no evaluation": (lambda a: evaluate(a, 0), ValueError, "n must be"),
+    "no evaluation": (lambda a: evaluate(a, 0), ValueError, "episodes must be"),
     "starts": (lambda a: evaluate(a, starts=np.zeros((2, 3))), ValueError, r"starts must be \(episodes, 2\)"),
     "discrete actions": (
         lambda a: run_episode(gymnasium.make("CartPole-v1"), PPO(4, 1, SMALL)), TypeError,
