@@ -9,6 +9,7 @@ from torch import nn
 STD_FLOOR = 1e-3  # added to the standard deviation, in units of the action: keeps it away from zero
 
 SMALL_BATCH = 16  # rows up to which NumPy does a product on one thread
+LARGE_BATCH = 4096  # rows that are taken at once where nothing has to be kept for gradients
 
 ACTIVATIONS = {"relu": torch.relu_, "tanh": torch.tanh_}
 ARRAY_ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0, out=x), "tanh": lambda x: np.tanh(x, out=x)}
@@ -130,7 +131,10 @@ class GaussianPolicy(nn.Module):
         return forward
 
     def _on_arrays_through_torch(self, observation):
+        weight, blocks = self.body.layers[0].weight, []
         with torch.inference_mode():
-            weight = self.body.layers[0].weight
-            mean, std = self(torch.as_tensor(observation, dtype=weight.dtype, device=weight.device))
-            return mean.cpu().numpy(), std.cpu().numpy()
+            for start in range(0, observation.shape[1], LARGE_BATCH):
+                block = observation[:, start : start + LARGE_BATCH]
+                mean, std = self(torch.as_tensor(block, dtype=weight.dtype, device=weight.device))
+                blocks.append((mean.cpu().numpy(), std.cpu().numpy()))
+        return tuple(np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True))
