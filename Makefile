@@ -35,7 +35,7 @@ test-lowest:  ## run the tests with the lowest versions that pyproject.toml admi
 	$(PYTHON) -m venv $(LOWEST)
 	$(PYTHON) tests/long/lowest.py > $(LOWEST)/constraints.txt
 	$(LOWEST)/$(PROGRAMS)/python -m pip install --quiet -c $(LOWEST)/constraints.txt -e ".[test,pages,sweep]"
-	$(LOWEST)/$(PROGRAMS)/python -m pytest tests
+	$(LOWEST)/$(PROGRAMS)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests
 
 class: $(READY)  ## execute 01 and 03 in eight kernels at once, as a server for a class does (some minutes)
 	$(BIN)/python -m pytest -s tests/long/test_class.py
