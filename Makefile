@@ -20,6 +20,8 @@ slides: $(READY)  ## write the slides to build/slides/, a file a deck
 	$(BIN)/python notebooks/_slides.py build/slides
 	@echo "The slides are in build/slides/: open 00.html in a browser; S shows the speaker's notes."
 
+# Kernels beside each other: a thread each, or they wait for one another.
+test test-lowest: export OMP_NUM_THREADS = 1
 test: $(READY)  ## run everything that continuous integration runs
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests
