@@ -82,8 +82,8 @@ def _resume(cls, path, seeds):
     agent = cls.load(path) if path.is_file() else None
     if agent is None or (agent.hyperparameters, agent.seeds) != (cls.default, tuple(seeds)):
         return cls(3, 1, seeds=seeds), pd.DataFrame(columns=LOG_COLUMNS)  # nothing there, or of another recipe
-    # Python's own reader gives every float back to the last bit, in every version of pandas.
-    return agent, pd.read_csv(path.with_name(f"{path.stem}-{agent.episodes}.csv"), engine="python")
+    # The other ways of reading do not give every float back to the last bit in every version of pandas.
+    return agent, pd.read_csv(path.with_name(f"{path.stem}-{agent.episodes}.csv"), float_precision="round_trip")
 
 
 def _write_log(log, path, float_format):

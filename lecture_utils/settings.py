@@ -114,7 +114,7 @@ def _resume(setting, seeds, workspace):
         recipe = read_recipe(path)
         runs = recipe.pop("runs")
         if recipe == setting.recipe(seeds):
-            return agent, runs, [pd.read_csv(path, skiprows=1, engine="python")]
+            return agent, runs, [pd.read_csv(path, skiprows=1, float_precision="round_trip")]
     except (FileNotFoundError, ValueError, KeyError):
         pass  # nothing there, or another recipe's: from the start
     return setting.agent(3, 1, setting.hyperparameters, seeds=seeds), list(range(len(seeds))), []
