@@ -41,6 +41,12 @@ def read_table(path, columns, command="make data", skiprows=0):
     return table
 
 
+def read_exactly(path, skiprows=0):
+    """A CSV file of runs and episodes, every float to the last bit: pandas' own reading is not in every version."""
+    table = pd.read_csv(path, skiprows=skiprows, dtype=object)
+    return table.astype({name: int if name in ("run", "episode") else float for name in table})
+
+
 def write_table(table, path, float_format=None):
     """Write a DataFrame as a CSV file, whole or not at all: under a temporary name, then moved into place."""
     temporary = path.with_name(path.name + ".tmp")

@@ -16,7 +16,7 @@ import torch
 
 from lecture_utils import checkpoints
 from lecture_utils.agents import A2C, PPO
-from lecture_utils.data_files import DATA, ROOT, checked, read_table, write_checksums, write_table
+from lecture_utils.data_files import DATA, ROOT, checked, read_exactly, read_table, write_checksums, write_table
 from lecture_utils.training import LOG_COLUMNS, train
 
 RECORDED = "<!-- below this line: written by `make data` -->"
@@ -82,8 +82,7 @@ def _resume(cls, path, seeds):
     agent = cls.load(path) if path.is_file() else None
     if agent is None or (agent.hyperparameters, agent.seeds) != (cls.default, tuple(seeds)):
         return cls(3, 1, seeds=seeds), pd.DataFrame(columns=LOG_COLUMNS)  # nothing there, or of another recipe
-    # The other ways of reading do not give every float back to the last bit in every version of pandas.
-    return agent, pd.read_csv(path.with_name(f"{path.stem}-{agent.episodes}.csv"), float_precision="round_trip")
+    return agent, read_exactly(path.with_name(f"{path.stem}-{agent.episodes}.csv"))
 
 
 def _write_log(log, path, float_format):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lecture_utils.agents import PPO
-from lecture_utils.data_files import read_table
+from lecture_utils.data_files import read_exactly, read_table
 from lecture_utils.hyperparameters import Hyperparameters
 from lecture_utils.rollouts import evaluate, torch_threads
 from lecture_utils.training import LOG_COLUMNS, TrainingDiverged, train
@@ -114,7 +114,7 @@ def _resume(setting, seeds, workspace):
         recipe = read_recipe(path)
         runs = recipe.pop("runs")
         if recipe == setting.recipe(seeds):
-            return agent, runs, [pd.read_csv(path, skiprows=1, float_precision="round_trip")]
+            return agent, runs, [read_exactly(path, skiprows=1)]
     except (FileNotFoundError, ValueError, KeyError):
         pass  # nothing there, or another recipe's: from the start
     return setting.agent(3, 1, setting.hyperparameters, seeds=seeds), list(range(len(seeds))), []
