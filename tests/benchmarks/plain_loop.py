@@ -1,5 +1,7 @@
 """The lecture's loop as one would first write it: one run, nn.Linear, Normal, Adam, Gymnasium's own environment.
 
+As in the lecture, each pass makes tensors from the lists of the rollout, and takes its minibatches by lists of indices.
+
 The yardstick that `train` is timed against, and the independent program that the agent's update is compared with.
 """
 
@@ -55,8 +57,9 @@ class PlainPPO:
             advantage[t] = trace
         advantage = torch.as_tensor(advantage)
         returns = advantage + value
+        indices = list(range(len(observation)))
         for start in range(0, len(observation), 32):
-            i = slice(start, start + 32)
+            i = indices[start : start + 32]
             policy = self.policy(self.actor, observation[i])
             ratio = (policy.log_prob(action[i]).squeeze(-1) - old_log_prob[i]).exp()
             clipped = ratio.clamp(0.8, 1.2) * advantage[i]
@@ -82,10 +85,10 @@ def plain_train(agent, episodes, seed=0):
             next_observation, reward, terminated, truncated, _ = env.step(action)
             steps.append((observation, action, reward, next_observation, float(terminated)))
             observation, ended = next_observation, terminated or truncated
-        rollout = [torch.as_tensor(np.array(column), dtype=torch.float32) for column in zip(*steps, strict=True)]
+        columns = list(zip(*steps, strict=True))
         agent.refresh()
         for _ in range(2):
-            agent.one_pass(*rollout)
+            agent.one_pass(*map(torch.FloatTensor, columns))
         returns.append(sum(step[2] for step in steps))
         observation, _ = env.reset()
     return returns

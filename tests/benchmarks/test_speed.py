@@ -1,7 +1,10 @@
 """Time per run and episode of the lecture's recipe: the plain loop, `train` with 1 to 64 runs, and the floor."""
 
+import collections
 import itertools
+import statistics
 
+import pytest
 import torch
 from plain_loop import PlainPPO, plain_train
 from record import in_turn, medians, print_table, record
@@ -11,64 +14,84 @@ from lecture_utils.pendulum import EPISODE_STEPS
 
 ROUNDS = 9
 EPISODES = {1: 8, 4: 4, 16: 2, 64: 1}  # a round, by number of runs
-PLAIN_EPISODES, PRODUCTS = 4, 20
+PLAIN_EPISODES = 4
+
+# The floor is the time of the products alone, each at its own shape. The other one has all operations at the rate of
+# the fastest shape, which no order of the same products could reach: acting is products of one row.
+FLOORS = ("GFLOP/s", "floor, ms", "share", "all at best rate, ms", "share of that")
 
 
-def operations(h):
-    """Floating-point operations of the products of an episode and its update, for one run."""
+def products(h):
+    """The products of an episode and its update, for one run: (rows, inner, columns) -> how many of them."""
     actor, critic = (3, *h.hidden, 2), (3, *h.hidden, 1)
 
-    def forward(sizes):
-        return 2 * sum(inputs * outputs for inputs, outputs in itertools.pairwise(sizes))
+    def forward(sizes, rows):
+        return [(rows, *layer) for layer in itertools.pairwise(sizes)]
 
-    def learn(sizes):  # forward, and backward for weights and inputs; observations need no gradient
-        return 3 * forward(sizes) - 2 * sizes[0] * sizes[1]
+    def learn(sizes, rows):  # the gradients of all weights, and of all inputs but the observations
+        layers = forward(sizes, rows)
+        weights = [(inputs, rows, outputs) for _, inputs, outputs in layers]
+        return layers + weights + [(rows, outputs, inputs) for _, inputs, outputs in layers[1:]]
 
-    collected = forward(actor)
-    prepared = forward(actor) + 2 * forward(critic)  # old log-probabilities, values and next values
-    return EPISODE_STEPS * (collected + prepared + h.passes * (learn(actor) + learn(critic)))
-
-
-def products(runs, h):
-    """PRODUCTS times the one that nearly all operations are in, the second layer's; and their operations."""
-    width = h.hidden[0]
-    x, out = torch.randn(2, runs, h.minibatch_size, width)
-    weight, bias = torch.randn(runs, width, width), torch.randn(runs, 1, width)
-
-    def multiply():
-        for _ in range(PRODUCTS):
-            torch.baddbmm(bias, x, weight, out=out)
-
-    return multiply, PRODUCTS * 2 * runs * h.minibatch_size * width**2
+    count = collections.Counter(forward(actor, 1) * EPISODE_STEPS)
+    count.update(forward(actor, EPISODE_STEPS) + 2 * forward(critic, EPISODE_STEPS))  # log-probabilities, two values
+    for start in range(0, EPISODE_STEPS, h.minibatch_size):
+        rows = min(h.minibatch_size, EPISODE_STEPS - start)
+        count.update((learn(actor, rows) + learn(critic, rows)) * h.passes)
+    return count
 
 
+def operations(shapes):
+    """Floating-point operations of `products`: a multiplication and an addition for each number that meets another."""
+    return sum(2 * rows * inner * columns * n for (rows, inner, columns), n in shapes.items())
+
+
+def multiply(runs, shapes):
+    """A function that does each of `products` as often as it counts, for all runs, by torch.baddbmm."""
+    jobs = [
+        (
+            torch.randn(runs, 1, columns),
+            torch.randn(runs, rows, inner),
+            torch.randn(runs, inner, columns),
+            torch.empty(runs, rows, columns),
+            count,
+        )
+        for (rows, inner, columns), count in shapes.items()
+    ]
+
+    def work():
+        for bias, x, weight, out, count in jobs:
+            for _ in range(count):
+                torch.baddbmm(bias, x, weight, out=out)
+
+    return work
+
+
+@pytest.mark.filterwarnings("ignore:Creating a tensor from a list of numpy.ndarrays")
 def test_training_against_the_plain_loop_and_the_floor(capsys):
     assert torch.get_num_threads() == 1
     torch.manual_seed(0)
     h, plain = Hyperparameters(), PlainPPO()
     agents = {runs: PPO(3, 1, h, seeds=range(runs)) for runs in EPISODES}
-    multiply = {runs: products(runs, h) for runs in EPISODES}
+    shapes, fastest = products(h), {(h.minibatch_size, *h.hidden): 20}
     contestants = {"plain loop": lambda: plain_train(plain, PLAIN_EPISODES)}
     for runs, episodes in EPISODES.items():
         contestants[f"train, R = {runs}"] = lambda a=agents[runs], n=episodes: train(a, n, progress=False)
-        contestants[f"products, R = {runs}"] = multiply[runs][0]
+        contestants[f"products, R = {runs}"] = multiply(runs, shapes)
+        contestants[f"fastest, R = {runs}"] = multiply(runs, fastest)
     in_turn(contestants, 1)  # warm up
     times = in_turn(contestants, ROUNDS)
 
-    median, rows = medians(times), {}
-    rate = {runs: count / median[f"products, R = {runs}"] for runs, (_, count) in multiply.items()}
-    plain_ms = 1000 * median["plain loop"] / PLAIN_EPISODES
-    rows["plain loop"] = {"ms": plain_ms, "times as fast": 1.0, "GFLOP/s": None, "floor, ms": None, "share": None}
+    median = {name: 1000 * seconds for name, seconds in medians(times).items()}
+    rows = {"plain loop": {"ms": median["plain loop"] / PLAIN_EPISODES, "times as fast": 1.0, **dict.fromkeys(FLOORS)}}
     for runs, episodes in EPISODES.items():
-        ms = 1000 * median[f"train, R = {runs}"] / (runs * episodes)
-        floor = 1000 * operations(h) / rate[runs]
-        rows[f"train, R = {runs}"] = {
-            "ms": ms,
-            "times as fast": plain_ms / ms,
-            "GFLOP/s": rate[runs] / 1e9,
-            "floor, ms": floor,
-            "share": floor / ms,
-        }
+        ms = median[f"train, R = {runs}"] / (runs * episodes)
+        floor = median[f"products, R = {runs}"] / runs
+        best = median[f"fastest, R = {runs}"] / runs * operations(shapes) / operations(fastest)
+        floors = operations(shapes) / floor / 1e6, floor, floor / ms, best, best / ms
+        pairs = zip(times["plain loop"], times[f"train, R = {runs}"], strict=True)
+        faster = statistics.median(p / t for p, t in pairs) * runs * episodes / PLAIN_EPISODES
+        rows[f"train, R = {runs}"] = {"ms": ms, "times as fast": faster, **dict(zip(FLOORS, floors, strict=True))}
     with capsys.disabled():  # shown without -s too
         print_table(f"ms of processor per run and episode, one thread, medians of {ROUNDS} rounds in turn", rows)
     record("training", {"unit": "ms per run and episode", "median": rows, "all, s a round": times})
