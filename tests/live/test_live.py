@@ -103,7 +103,7 @@ def open_and_run(chromium, address):
     """Open a notebook and run all its cells; the page."""
     page, _ = browser.open_page(chromium, height=900)
     page.set_default_timeout(3 * MINUTES)
-    page.goto(address)
+    page.goto(f"{address}?reset")  # else the notebook of the test before is opened again, and may lie on top
     ready = "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
     page.wait_for_function(ready, timeout=5 * MINUTES)
     page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
