@@ -104,7 +104,7 @@ def styled(table, name):
     }
     cells = "text-align: left; padding: 0.3em 0.35em; font-size: 0.85rem"
     style = style.set_table_styles([{"selector": "th, td", "props": cells}])
-    short = [column for column in ("advantage", "condition", "position", "branch") if column in table]
+    short = [column for column in ("advantage", "condition", "position") if column in table]
     style = style.set_properties(subset=short, **{"white-space": "nowrap"})
     words = [column for column in ("case", "sentence") if column in table]
     style = style.set_properties(subset=words, **{"min-width": "9em"})

@@ -15,11 +15,15 @@ ROOT = pathlib.Path(__file__).parents[1]
 SOURCES = ("conf.py", "_static")
 WIDTHS = (1280, 800, 390)
 
-# Wider than the window, headings with a gap or without words, and controls that do nothing without a kernel.
+# Wider than the window, tables that a laptop shows in part only, headings with a gap or without words, and controls
+# that do nothing without a kernel.
 LAYOUT = """root => {
   const problems = [], width = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth > width)
     problems.push(`${document.documentElement.scrollWidth} px wide in a window of ${width}`);
+  const scrolls = e => e.scrollWidth > e.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(e).overflowX);
+  for (const e of width < 1280 ? [] : root.querySelectorAll("article *"))
+    if (scrolls(e)) problems.push(`cut off after ${e.clientWidth} of ${e.scrollWidth} px: ${e.innerText.slice(0, 60)}`);
   const levels = [...root.querySelectorAll("article h1, article h2, article h3, article h4, article h5")]
     .map(heading => Number(heading.tagName[1]));
   if (levels[0] !== 1 || levels.some((level, i) => i && level > levels[i - 1] + 1))
@@ -216,6 +220,7 @@ FAULTS = {
     "raw TeX": "The value \\\\gamma is there.",
     "formula not drawn": '<p><math style="position: absolute; width: 0; height: 0"><mi>x</mi></math></p>',
     "px wide": '<div style="width: 1500px">wide</div>',
+    "cut off": '<div style="overflow-x: auto"><div style="width: 1250px">wide</div></div>',
     "heading levels": "<h4>Too deep</h4>",
     "a dead slider": '<p><input type="range" aria-label="lambda"></p>',
     "planted": "<script>console.error('planted')</script>",
