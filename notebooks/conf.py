@@ -1,5 +1,6 @@
 """Sphinx builds the pages from these notebooks (make lecture). Everything a page needs is written into build/."""
 
+import hashlib
 import os
 import pathlib
 
@@ -20,8 +21,12 @@ myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_dmath_double_inline = True
 myst_heading_anchors = 3
 
-nb_execution_mode = "cache"  # executes what changed since the last build
-nb_execution_cache_path = str(pathlib.Path(__file__).parents[1] / "build" / ".jupyter_cache")
+_root = pathlib.Path(__file__).parents[1]
+_behind = [*sorted(_root.glob("lecture_utils/*.py")), *_root.glob("data/SHA256SUMS")]
+_state = hashlib.sha256(b"".join(path.read_bytes() for path in _behind)).hexdigest()
+
+nb_execution_mode = "cache"  # executes what changed since the last build: a notebook, or what is behind all of them
+nb_execution_cache_path = str(_root / "build" / ".jupyter_cache" / _state[:16])
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ LAYOUT = """root => {
   if (document.documentElement.scrollWidth > width)
     problems.push(`${document.documentElement.scrollWidth} px wide in a window of ${width}`);
   const scrolls = e => e.scrollWidth > e.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(e).overflowX);
-  for (const e of width < 1280 ? [] : root.querySelectorAll("article *"))
+  for (const e of innerWidth < 1280 ? [] : root.querySelectorAll("article *"))
     if (scrolls(e)) problems.push(`cut off after ${e.clientWidth} of ${e.scrollWidth} px: ${e.innerText.slice(0, 60)}`);
   const levels = [...root.querySelectorAll("article h1, article h2, article h3, article h4, article h5")]
     .map(heading => Number(heading.tagName[1]));
@@ -107,7 +108,7 @@ def broken_links(chromium, folder):
         anchors[path.as_uri()] = set(page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)"))
     page.context.close()
     return [
-        (path.name, link)
+        (path.relative_to(folder).as_posix(), link)
         for path, found in links.items()
         for link in found
         for target, _, anchor in [link.partition("#")]
@@ -147,8 +148,21 @@ def test_a_second_build_is_quick(book):
     assert read() == before != {}
 
 
+@pytest.mark.parametrize("changed", ["lecture_utils/gae.py", "data/SHA256SUMS"])
+def test_what_is_behind_the_notebooks_executes_them_again(tmp_path, changed):
+    conf = tmp_path / "notebooks" / "conf.py"
+    conf.parent.mkdir()
+    shutil.copy(ROOT / "notebooks" / "conf.py", conf)
+    file = tmp_path / changed
+    file.parent.mkdir()
+    file.write_text("one")
+    before, again = (runpy.run_path(str(conf))["nb_execution_cache_path"] for _ in range(2))
+    file.write_text("two")
+    assert before == again != runpy.run_path(str(conf))["nb_execution_cache_path"]
+
+
 def test_every_page(book, chromium):
-    found = {path.name: look(chromium, path) for path in pages(book)}
+    found = {path.relative_to(book): look(chromium, path) for path in pages(book)}
     assert {name: problems for name, problems in found.items() if problems} == {}
 
 
@@ -158,7 +172,7 @@ def test_links_lead_somewhere(book, chromium):
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_accessible(book, chromium, width, scheme):
-    found = {path.name: violations(chromium, path, width, scheme) for path in pages(book)}
+    found = {path.relative_to(book): violations(chromium, path, width, scheme) for path in pages(book)}
     assert {name: problems for name, problems in found.items() if problems} == {}
 
 
