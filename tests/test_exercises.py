@@ -142,7 +142,8 @@ class TestEveryExercise:
 
         for _ in range(2):
             checker(spy_on_policy if checker is exercises.check_update else spy)
-        assert seen[0] != seen[len(seen) // 2]
+        half = len(seen) // 2  # a rounded number can be drawn twice, a whole call's numbers cannot
+        assert seen[:half] != seen[half:]
 
     def test_printing_and_warning_are_no_mistakes(self, checker, capsys):
         def chatty(*args, **kwargs):
