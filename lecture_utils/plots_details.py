@@ -20,7 +20,8 @@ def regret_by_recipe(log, settings):
         axes.plot(iqm(final), y, "D", markersize=7, color=PALETTE["blue"])
     axes.axvline(SOLVED, color=PALETTE["black"], linestyle=":", linewidth=1.2)
     axes.set_yticks(range(len(settings)), list(settings))
-    axes.set(xscale="log", xlabel="regret: points of return below the optimum (log scale)")
+    axes.set(xscale="log")
+    axes.set_xlabel("regret: points of return below the optimum (log scale)", loc="right")  # wider than the axes
     axes.set_xticks([10, 20, 50, 100, 200, 500, 1000], ["10", "20", "50", "100", "200", "500", "1000"])
     axes.minorticks_off()
     axes.invert_yaxis()

@@ -1,10 +1,14 @@
 """What a notebook of the series must hold to. Each check takes the notebook as a dict and returns its problems."""
 
 import ast
+import base64
+import io
 import itertools
 import pathlib
 import re
 import statistics
+
+from matplotlib.image import imread
 
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
 PRIVATE = re.compile(r"/(?:work|tmp|home|root|Users|private|mnt)/\w|[A-Z]:\\Users")
@@ -125,6 +129,19 @@ def figures_have_captions(notebook, folder):
     return problems
 
 
+def figures_are_whole(notebook, folder):
+    """A word or a mark that the figure has no room for is cut at its edge; all others keep a margin of one colour."""
+    problems = []
+    for cell in code_cells(notebook):
+        pictures = [output["data"].get("image/png") for output in cell["outputs"] if "data" in output]
+        for picture in filter(None, pictures):
+            pixels = imread(io.BytesIO(base64.b64decode("".join(picture))), format="png")
+            edges = {"top": pixels[0], "bottom": pixels[-1], "left": pixels[:, 0], "right": pixels[:, -1]}
+            cut = [edge for edge, line in edges.items() if abs(line - pixels[0, 0]).max() > 0.03]
+            problems += [f"figure cut off at the {edge}: {source(cell)[:60]!r}" for edge in cut]
+    return problems
+
+
 def nothing_private(notebook, folder):
     texts = [source(cell) + text_outputs(cell) for cell in notebook["cells"]]
     return [f"a path of one machine: {m.group()!r}" for text in texts for m in [PRIVATE.search(text)] if m]
@@ -195,7 +212,7 @@ def numbers_agree(notebook, folder):
 
 CHECKS = (
     executed, no_unexpected_error, nothing_skipped, short_cells, structure, links_lead_somewhere,
-    figures_have_captions, nothing_private, imports_at_hand, slides, numbers_agree,
+    figures_have_captions, figures_are_whole, nothing_private, imports_at_hand, slides, numbers_agree,
 )  # fmt: skip
 
 NOTEBOOKS = sorted((pathlib.Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))

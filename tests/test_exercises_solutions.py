@@ -9,6 +9,7 @@ from notebook_checks import (
     NOTEBOOKS,
     code_cells,
     executed,
+    figures_are_whole,
     figures_have_captions,
     imports_at_hand,
     links_lead_somewhere,
@@ -27,7 +28,7 @@ from lecture_utils.exercises_verdict import EXERCISES
 SOLUTIONS = sorted((NOTEBOOKS[0].parent / "solutions").glob("*.ipynb"))
 CHECKS = (
     executed, no_unexpected_error, nothing_skipped, short_cells, links_lead_somewhere, figures_have_captions,
-    nothing_private, imports_at_hand, slides, numbers_agree,
+    figures_are_whole, nothing_private, imports_at_hand, slides, numbers_agree,
 )  # fmt: skip
 ASKING = [path for path in NOTEBOOKS if "lecture_utils.exercises" in path.read_text(encoding="utf-8")]
 

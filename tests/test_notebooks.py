@@ -7,6 +7,8 @@ import notebook_checks
 import pytest
 from notebook_checks import CHECKS, NOTEBOOKS, code_cells
 
+from lecture_utils.plots import new_figure, png
+
 
 def read(path):
     return json.loads(path.read_text(encoding="utf-8"))
@@ -81,6 +83,13 @@ def plant_figure_without_caption(nb):
         cell["outputs"] = [o for o in cell["outputs"] if "text/markdown" not in o.get("data", {})]
 
 
+def plant_cut_figure(nb):
+    figure, axes = new_figure(width=3)
+    axes.set_xlabel("far too many words for an axis of this length " * 2)
+    output = next(o for cell in code_cells(nb) for o in cell["outputs"] if "image/png" in o.get("data", {}))
+    output["data"]["image/png"] = png(figure)
+
+
 def plant_path(nb):
     code_cells(nb)[3]["outputs"].append({"output_type": "stream", "name": "stdout", "text": ["/home/me/ppo"]})
 
@@ -113,6 +122,7 @@ PLANTS = {
     "structure": [plant_heading_gap, plant_missing_section],
     "links_lead_somewhere": [plant_broken_link, plant_remote_image, plant_image_without_text],
     "figures_have_captions": [plant_figure_without_text, plant_figure_without_caption],
+    "figures_are_whole": [plant_cut_figure],
     "nothing_private": [plant_path],
     "imports_at_hand": [plant_magic],
     "slides": [plant_no_slide, plant_note_in_the_page],
