@@ -81,12 +81,13 @@ def ledger(ppo, a2c, passes):
 
 
 def verdicts(claims):
-    """The ledger in short, as a DataFrame: one row a claim."""
-    return pd.DataFrame({"the lecture says": claim.says, "verdict": claim.verdict} for claim in claims)
+    """The ledger in short, as a DataFrame: one row a claim, numbered from 1."""
+    rows = [{"the lecture says": claim.says, "verdict": claim.verdict} for claim in claims]
+    return pd.DataFrame(rows, index=range(1, len(claims) + 1))
 
 
 def table(claims):
-    """The ledger in full, as a DataFrame: one row a number; the claim stands in the first of its rows."""
+    """The ledger in full, as a DataFrame: one row a number, with its claim's; the claim stands in the first."""
     rows = [
         {
             "the lecture says": claim.says if first else "",
@@ -100,7 +101,8 @@ def table(claims):
         for claim in claims
         for first, measure in zip([True] + [False] * len(claim.measures), claim.measures, strict=False)
     ]  # fmt: skip
-    return pd.DataFrame(rows)
+    claim_numbers = [i for i, claim in enumerate(claims, 1) for _ in claim.measures]
+    return pd.DataFrame(rows, index=claim_numbers)
 
 
 def _side(measure):

@@ -123,3 +123,6 @@ def test_tables_hold_every_claim_and_number(claims):
     full = table(claims)
     assert len(full) == sum(len(claim.measures) for claim in claims)
     assert full["the lecture says"].ne("").sum() == 12
+    begins = full[full["the lecture says"].ne("")]
+    assert begins["the lecture says"].to_dict() == verdicts(claims)["the lecture says"].to_dict()
+    assert full.index.is_monotonic_increasing
