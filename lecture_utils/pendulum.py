@@ -5,6 +5,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from lecture_utils.checks import real_array
+
 MAX_SPEED = 8.0  # rad/s
 MAX_TORQUE = 2.0  # N m
 TIME_STEP = 0.05  # s
@@ -126,13 +128,6 @@ class PendulumVectorEnv(VectorEnv):
             self._generators[i].random(out=start)
         # As `uniform` does it, which takes ten times as long with arrays for bounds.
         return -START_HIGH + 2 * START_HIGH * starts
-
-
-def real_array(name, x, dtype):
-    """x as an array of `dtype`. Raises TypeError for complex numbers: NumPy would drop a part with only a warning."""
-    if np.iscomplexobj(x):
-        raise TypeError(f"{name} must be real numbers, got {x!r:.80}")
-    return np.asarray(x, dtype=dtype)
 
 
 def wrap_angle(theta):

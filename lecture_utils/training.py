@@ -1,28 +1,151 @@
-"""The training loop and its log."""
+"""Episodes to learn from and to be judged by, and the training loop with its log."""
 
-import contextlib
+import dataclasses
+import warnings
 
+import gymnasium
 import numpy as np
 import pandas as pd
 import torch
+from torch.distributions import Normal
 from tqdm.auto import tqdm
 
-from lecture_utils.advantages import NotFinite
-from lecture_utils.rollouts import check_agent, collect_episodes, torch_threads
+from lecture_utils import checks, fast
+from lecture_utils.pendulum import EPISODE_STEPS, START_HIGH, PendulumVectorEnv, fixed_starts
 
-SMALL_PRODUCT = 2**24  # multiplications in the product of one layer; from about here on a second thread helps
+LOSSES = ("loss_act", "loss_v", "loss_ent", "clip_fraction", "approx_kl")
+LOG_COLUMNS = ("run", "episode", "reward", *LOSSES, "explained_variance", "kl_after")
 
-LOG_COLUMNS = (
-    "run",
-    "episode",
-    "reward",
-    "loss_act",
-    "loss_v",
-    "loss_ent",
-    "clip_fraction",
-    "approx_kl",
-    "explained_variance",
-)
+
+@dataclasses.dataclass(frozen=True)
+class Rollout:
+    """What R runs saw in E episodes of T steps each, as arrays.
+
+    log_prob is that of `action` under the policy that collected it; `terminated` is true where an episode ended by
+    itself, not where the clock cut it. Raises ValueError for shapes that disagree and numbers that are not finite.
+    """
+
+    observation: np.ndarray  # (R, E, T, O)
+    action: np.ndarray  # (R, E, T, A), the action that is scored
+    log_prob: np.ndarray  # (R, E, T)
+    reward: np.ndarray  # (R, E, T)
+    next_observation: np.ndarray  # (R, E, T, O)
+    terminated: np.ndarray  # (R, E, T)
+
+    def __post_init__(self):
+        checks.fields(vars(self))
+
+    @property
+    def returns(self):
+        """(R, E) sums of rewards, undiscounted."""
+        return self.reward.sum(-1)
+
+
+def run_episode(env, agent, max_steps=10_000):
+    """One episode of one run in a plain Gymnasium environment, as a Rollout with R = E = 1.
+
+    env: one environment with Box spaces, its actions bounded as the agent's, gymnasium.make("Pendulum-v1") for one;
+    stepped until it terminates, is truncated or has taken max_steps. Raises TypeError for other spaces and for a vector
+    environment, ValueError where env and agent do not fit each other.
+    """
+    checks.agent(agent)
+    max_steps = checks.whole("max_steps", max_steps, 1)
+    if isinstance(env, gymnasium.vector.VectorEnv):
+        raise TypeError(f"env must be one environment, got a vector environment of {env.num_envs}: {env!r:.80}")
+    if agent.runs != 1:
+        raise ValueError(f"agent must hold one run, got one of {agent.runs}; agent.select([k]) takes run k out")
+    checks.spaces(agent, env.observation_space, env.action_space)
+    policy, space, steps = fast.on_arrays(agent.actor), env.action_space, []
+    observation, ended = np.ravel(env.reset()[0]), False
+    while not ended and len(steps) < max_steps:
+        mean, std = policy(np.asarray(observation, dtype=np.float32).reshape(1, 1, -1))
+        action, log_prob = _score(agent, mean, std, mean + std * agent.noise(1, agent.action_dim))
+        applied = np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
+        next_observation, reward, terminated, truncated, _ = env.step(applied)
+        next_observation = np.ravel(next_observation)
+        steps.append((observation, action[0, 0], log_prob[0, 0], float(reward), next_observation, terminated))
+        observation, ended = next_observation, terminated or truncated
+    return Rollout(*(np.array(column)[None, None] for column in zip(*steps, strict=True)))
+
+
+def collect_episodes(agent, episodes=None, starts=None):
+    """`episodes` episodes of Pendulum-v1 for each of the agent's runs, as a Rollout (R, E, 200, .).
+
+    episodes: E, by default the agent's episodes_per_update. starts: (E, 2) theta and theta_dot for every run, or None
+    to draw them. What is drawn, starts and action noise, comes from each run's own generator.
+    """
+    checks.agent(agent)
+    if starts is None:
+        count = checks.whole("episodes", agent.hyperparameters.episodes_per_update if episodes is None else episodes, 1)
+        uniform = [torch.rand(count, 2, generator=g, dtype=torch.float64).numpy() for g in agent.generators]
+        starts = (2 * np.stack(uniform) - 1) * START_HIGH
+    else:
+        starts = checks.starts(starts)
+        starts = np.broadcast_to(starts, (agent.runs, *starts.shape))
+    noise = agent.noise(EPISODE_STEPS, starts.shape[1], agent.action_dim)
+    return _roll_out(agent, starts, noise)
+
+
+@fast.torch_threads(1)
+def evaluate(agent, episodes=100, deterministic=False, starts=None):
+    """Returns (R, episodes) of Pendulum-v1 from `fixed_starts(episodes)`, or from `starts` (episodes, 2).
+
+    The noise of the sampled actions is the same at every call and for every run, and an episode's own: the first ten of
+    a hundred are those of ten. The agent's generators are left alone: evaluating changes nothing in the training.
+    """
+    checks.agent(agent)
+    starts = fixed_starts(checks.whole("episodes", episodes, 1)) if starts is None else checks.starts(starts)
+    shape = len(starts), EPISODE_STEPS, agent.action_dim
+    noise = np.random.default_rng([0, 1]).standard_normal(shape, dtype=np.float32).swapaxes(0, 1)
+    noise = np.zeros_like(noise) if deterministic else noise
+    starts, noise = (np.broadcast_to(x, (agent.runs, *x.shape)) for x in (starts, noise))
+    returns = np.zeros(starts.shape[:2])
+    for *_, reward in _steps(agent, starts, noise):
+        returns += reward
+    if not np.isfinite(returns).all():
+        raise checks.NotFinite("reward", returns)
+    return returns
+
+
+@fast.torch_threads(1)
+def _roll_out(agent, starts, noise):
+    """Pendulum-v1 from starts (R, E, 2) with action noise (R, T, E, A): a Rollout."""
+    runs, steps, episodes, action_dim = noise.shape
+    observations = np.empty((steps + 1, runs, episodes, agent.obs_dim), dtype=np.float32)
+    rewards = np.empty((steps, runs, episodes))
+    means, stds, actions = np.empty((3, steps, runs, episodes, action_dim), dtype=np.float32)
+    for t, step in enumerate(_steps(agent, starts, noise)):
+        observations[t], means[t], stds[t], actions[t], observations[t + 1], rewards[t] = step
+    observations, rewards, means, stds, actions = (  # (T, R, E, ...) -> (R, E, T, ...)
+        np.moveaxis(x, 0, 2) for x in (observations, rewards, means, stds, actions)
+    )
+    actions, log_probs = _score(agent, means, stds, actions)
+    terminated = np.zeros(rewards.shape, dtype=bool)  # a pendulum's episode is cut by the clock, it never ends
+    return Rollout(observations[:, :, :-1], actions, log_probs, rewards, observations[:, :, 1:], terminated)
+
+
+def _steps(agent, starts, noise):
+    """Step all pendulums T times; yields observation, mean, std, action, next observation, reward, each (R, E, ...)."""
+    runs, steps, episodes, action_dim = noise.shape
+    envs = PendulumVectorEnv(runs * episodes)
+    checks.spaces(agent, envs.single_observation_space, envs.single_action_space)
+    policy = fast.on_arrays(agent.actor)
+    observation = envs.reset(options={"state": starts.reshape(-1, 2)})[0].reshape(runs, episodes, -1)
+    for t in range(steps):
+        mean, std = (x.astype(np.float32, copy=False) for x in policy(observation))
+        action = mean + std * noise[:, t]
+        next_observation, reward, *_ = envs.step(action.reshape(-1, action_dim))  # which clips it to the motor's limits
+        next_observation = next_observation.reshape(runs, episodes, -1)
+        yield observation, mean, std, action, next_observation, reward.reshape(runs, episodes)
+        observation = next_observation
+
+
+def _score(agent, mean, std, action):
+    """The action that is scored, cut to the limits or as it was drawn, and its log-probability, as arrays."""
+    if agent.hyperparameters.score_action == "clipped":
+        action = action.clip(-agent.action_limit, agent.action_limit)
+    policy = Normal(torch.as_tensor(mean), torch.as_tensor(std), validate_args=False)
+    return action, policy.log_prob(torch.as_tensor(action)).sum(-1).numpy()
 
 
 class TrainingDiverged(RuntimeError):
@@ -41,75 +164,45 @@ def train(agent, episodes=3000, progress=True):
 
     One row a run and episode: run, episode, reward (the undiscounted return) and what agent.update tells. A
     KeyboardInterrupt ends the training early: the log so far is returned, and calling train again goes on. Raises
-    TrainingDiverged where numbers stop being finite, ValueError for episodes that do not fill the last update.
+    TrainingDiverged where numbers stop being finite, ValueError for episodes that do not fill the last update; warns
+    where step sizes that shrink to zero (anneal_updates) get there before the end.
     """
-    check_agent(agent)
-    per_update = agent.hyperparameters.episodes_per_update
-    if (
-        not isinstance(episodes, (int, np.integer))
-        or isinstance(episodes, bool)
-        or episodes < 1
-        or episodes % per_update
-    ):
-        raise ValueError(
-            f"episodes must be a multiple of episodes_per_update, {per_update}, and above 0, got {episodes!r}"
-        )
+    checks.agent(agent)
+    h, episodes = agent.hyperparameters, checks.plain(episodes)
+    if not isinstance(episodes, int) or isinstance(episodes, bool) or episodes < 1 or episodes % h.episodes_per_update:
+        raise ValueError(f"episodes must be a multiple of episodes_per_update, {h.episodes_per_update}, and above 0, "
+                         f"got {episodes!r}")  # fmt: skip
+    if 0 < h.anneal_updates < agent.updates + episodes // h.episodes_per_update:
+        last = h.anneal_updates * h.episodes_per_update
+        warnings.warn(f"the step sizes are 0 from episode {last} on (anneal_updates={h.anneal_updates}): nothing is "
+                      "learned after it; hyperparameters.replace(anneal_updates=...) stretches the recipe", stacklevel=2)  # fmt: skip
     log, first = [], agent.episodes
-    keep_freed_memory()
+    fast.keep_freed_memory()
     with (
-        torch_threads(_threads_worth_having(agent)),
-        flushed_denormals(),
-        tqdm(total=int(episodes), disable=not progress, desc="episodes") as bar,
+        fast.torch_threads(fast.threads_worth_having(agent)),
+        fast.flushed_denormals(),
+        tqdm(total=episodes, disable=not progress, desc="episodes") as bar,
     ):
         try:
-            for _ in range(episodes // per_update):
+            for _ in range(episodes // h.episodes_per_update):
                 rollout = collect_episodes(agent)
                 update = agent.update(rollout)
                 log.append({"reward": rollout.returns, **update})
-                for name, values in update.items():
-                    if name != "explained_variance" and not np.isfinite(values).all():
-                        raise NotFinite(name, values)
-                agent.episodes = first + len(log) * per_update
-                bar.update(per_update)
+                for name in LOSSES:
+                    if not np.isfinite(update[name]).all():
+                        raise checks.NotFinite(name, update[name])
+                agent.episodes = first + len(log) * h.episodes_per_update
+                bar.update(h.episodes_per_update)
         except KeyboardInterrupt:
             bar.set_postfix_str("interrupted")
-        except NotFinite as error:
+        except checks.NotFinite as error:
             run = error.runs[0]
             log_so_far = _frame(log, first)
             raise TrainingDiverged(run, agent.seeds[run], agent.episodes, error.name, log_so_far) from None
         finally:
             # Counted from the log, because an interrupt can come between any two lines.
-            agent.episodes = first + len(log) * per_update
+            agent.episodes = first + len(log) * h.episodes_per_update
     return _frame(log, first)
-
-
-@contextlib.contextmanager
-def flushed_denormals():
-    """Numbers below 1e-38 count as zero inside, in this thread.
-
-    Where units of a network die, Adam's moments fade into such numbers, a third of them in a long training, and the
-    processor takes a hundred times as long for each: without this, the lecture's recipe takes twice as long.
-    """
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-
-
-def keep_freed_memory():
-    """Freed memory stays with this process, up to 62 MB, where the C library is glibc; elsewhere nothing happens.
-
-    Every step takes and frees the same megabytes. glibc returns them to the system, which clears each page before it
-    gives it again; but not blocks smaller than one that was freed before, and here is the largest that counts.
-    """
-    torch.empty(31 * 2**20, dtype=torch.uint8)
-
-
-def _threads_worth_having(agent):
-    """One where the products of a layer are small: they lose more by sharing the work than they gain."""
-    h = agent.hyperparameters
-    return 1 if agent.runs * h.minibatch_size * max(h.hidden) ** 2 < SMALL_PRODUCT else torch.get_num_threads()
 
 
 def _frame(log, first):
@@ -119,7 +212,7 @@ def _frame(log, first):
     """
     if not log:
         return pd.DataFrame({name: np.empty(0, int if name in ("run", "episode") else float) for name in LOG_COLUMNS})
-    rewards = np.stack([entry["reward"] for entry in log], axis=1)
+    rewards = np.stack([entry["reward"] for entry in log], axis=1)  # (R, updates, E)
     runs, updates, per_update = rewards.shape
     columns = {
         "run": np.repeat(np.arange(runs), updates * per_update),

@@ -7,13 +7,16 @@ import pathlib
 import numpy as np
 import torch
 
-from lecture_utils.hyperparameters import Hyperparameters
+from lecture_utils import checks
 
 FORMAT = 1
 
 
 def save(agent, path, resumable=True):
-    """Write `agent` to `path`, under a temporary name first. Raises FileNotFoundError where its folder is missing."""
+    """Write the agent to a file, whole or not at all. Without `resumable` the optimisers' moments are left out.
+
+    Raises FileNotFoundError where the file's folder is missing.
+    """
     path = pathlib.Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: its folder {path.parent} does not exist")
@@ -23,10 +26,7 @@ def save(agent, path, resumable=True):
 
 
 def load(cls, path, device="cpu", remedy="agent.save writes such files"):
-    """The agent of class `cls` in `path`; FileNotFoundError or ValueError says what is wrong with the file.
-
-    remedy: ends the message.
-    """
+    """The agent that `save` wrote. A missing, damaged or foreign file is an error that names it; remedy ends it."""
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint; {remedy}, and `make data` those of data/")
@@ -36,8 +36,7 @@ def load(cls, path, device="cpu", remedy="agent.save writes such files"):
         raise ValueError(f"{path} is damaged or not a checkpoint ({type(error).__name__}); {remedy}") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{path} is not a checkpoint of this package (format {FORMAT}); {remedy}")
-    algorithm = state.get("algorithm")
-    if algorithm != cls.__name__:
+    if (algorithm := state.get("algorithm")) != cls.__name__:
         raise ValueError(f"{path} holds an agent of {algorithm}, not {cls.__name__}: use {algorithm}.load")
     try:
         agent = _restore(cls, state, "cpu")
@@ -47,66 +46,46 @@ def load(cls, path, device="cpu", remedy="agent.save writes such files"):
 
 
 def select(agent, runs):
-    """A copy of `agent` with only the runs of these indices."""
-    runs = list(runs) if np.iterable(runs) else runs
-    if not isinstance(runs, list) or not runs or not all(_is_index(r, agent.runs) for r in runs):
-        raise ValueError(f"runs must be a list of indices in [0, {agent.runs}), got {runs!r}")
-    runs = [int(r) for r in runs]
+    """A new agent that holds copies of these runs only; runs: a list of indices into the runs axis."""
+    runs = checks.indices("runs", runs, agent.runs)
     state = _state(agent, resumable=True)
-
-    def rows(x):
-        return x[runs] if x.ndim else x
-
     for name in ("actor", "critic"):
-        state[name] = {key: rows(x) for key, x in state[name].items()}
-        moments = state["optimizers"][name]["moments"]
-        state["optimizers"][name]["moments"] = [(rows(first), rows(second)) for first, second in moments]
+        state[name] = {key: x[runs] for key, x in state[name].items()}
+        optimizer = state["optimizers"][name]
+        optimizer["steps"] = optimizer["steps"][runs]
+        optimizer["moments"] = [(first[runs], second[runs]) for first, second in optimizer["moments"]]
     state["generators"] = state["generators"][runs]
-    state["seeds"] = [agent.seeds[r] for r in runs]
+    state["seeds"] = [agent.seeds[run] for run in runs]
     return _restore(type(agent), state, agent.device)
 
 
-def _is_index(x, count):
-    return isinstance(x, (int, np.integer)) and not isinstance(x, bool) and 0 <= x < count
-
-
 def _state(agent, resumable):
-    state = {
+    state = {name: getattr(agent, name) for name in ("obs_dim", "action_dim", "action_limit", "updates", "episodes")}
+    state |= {
         "format": FORMAT,
         "algorithm": type(agent).__name__,
         "hyperparameters": dataclasses.asdict(agent.hyperparameters),
-        "obs_dim": agent.obs_dim,
-        "action_dim": agent.action_dim,
-        "action_limit": agent.action_limit,
         "seeds": list(agent.seeds),
-        "updates": agent.updates,
-        "episodes": agent.episodes,
         "actor": {name: x.cpu() for name, x in agent.actor.state_dict().items()},
         "critic": {name: x.cpu() for name, x in agent.critic.state_dict().items()},
         "generators": torch.stack([generator.get_state() for generator in agent.generators]),
     }
     if resumable:
-        state["optimizers"] = {
-            "actor": agent.actor_optimizer.state_dict(),
-            "critic": agent.critic_optimizer.state_dict(),
-        }
+        optimizers = {"actor": agent.actor_optimizer, "critic": agent.critic_optimizer}
+        state["optimizers"] = {name: optimizer.state_dict() for name, optimizer in optimizers.items()}
     return state
 
 
 def _restore(cls, state, device):
     agent = cls(
-        state["obs_dim"],
-        state["action_dim"],
-        Hyperparameters(**state["hyperparameters"]),
-        seeds=state["seeds"],
-        device=device,
-        action_limit=state["action_limit"],
-    )
+        state["obs_dim"], state["action_dim"], cls.default.replace(**state["hyperparameters"]), seeds=state["seeds"],
+        device=device, action_limit=state["action_limit"],
+    )  # fmt: skip
     agent.actor.load_state_dict(state["actor"])
     agent.critic.load_state_dict(state["critic"])
     agent.refresh()
-    for name in state.get("optimizers", {}):
-        getattr(agent, f"{name}_optimizer").load_state_dict(state["optimizers"][name])
+    for name, optimizer in state.get("optimizers", {}).items():
+        getattr(agent, f"{name}_optimizer").load_state_dict(optimizer)
     for generator, one in zip(agent.generators, state["generators"], strict=True):
         generator.set_state(one.clone())  # set_state reads a view from its storage's start
     agent.updates, agent.episodes = state["updates"], state["episodes"]

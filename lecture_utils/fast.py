@@ -1,0 +1,138 @@
+"""What is there for speed alone. Without any of it the rest computes the same; `make bench` measures what each saves.
+
+USED names the pieces that are in use; a test and the benchmark take them away.
+"""
+
+import contextlib
+
+import numpy as np
+import torch
+
+USED = {"adam", "arrays", "denormals", "memory", "threads"}
+
+REGISTER = 16  # numbers in the widest vector register, in single precision
+SMALL_BATCH = 16  # rows up to which NumPy does a product on one thread
+LARGE_BATCH = 4096  # rows that are taken at once where nothing has to be kept for gradients
+SMALL_PRODUCT = 2**24  # multiplications in the product of one layer; from about here on a second thread helps
+
+
+def adam_step(optimizer, moving):
+    """Adam's arithmetic in torch's fused kernel, one call for all parameters; returns whether it was done here.
+
+    moving: a mask (R,) of the runs that take a step, None for all. The kernel does whole vector registers, then the
+    rest, and rounds the two differently: where a run's share of a parameter does not fill registers, which numbers are
+    the rest would depend on R. Such parameters, a bias of the last layer for one, it gets run by run, and all
+    parameters once the runs' counts of steps differ.
+    """
+    if "adam" not in USED:
+        return False
+    counts, rows = optimizer.steps.unbind(), []
+    runs = range(len(counts)) if moving is None else moving.nonzero().flatten().tolist()
+    for p, moments in zip(optimizer.parameters, optimizer.moments, strict=True):
+        tensors = p, p.grad, *moments
+        if len(p) == 1 or not (optimizer.apart or p.numel() // len(p) % REGISTER):
+            rows.append((*tensors, counts[0]))
+        else:
+            parts = [*zip(*(x.unbind() for x in tensors), counts, strict=True)]
+            rows += [parts[run] for run in runs]
+    *columns, steps = zip(*rows, strict=True)
+    torch._fused_adam_(
+        *columns, [], steps, lr=optimizer.lr, beta1=optimizer.betas[0], beta2=optimizer.betas[1], eps=optimizer.eps,
+        weight_decay=0.0, amsgrad=False, maximize=False,
+    )  # fmt: skip
+    return True
+
+
+def on_arrays(network):
+    """The same function of arrays (R, B, O), for acting: a policy gives mean and std, each (R, B, A), an MLP (R, B, out).
+
+    Small products on the CPU take NumPy a fifth of torch's time, and acting is 200 of them an episode. Large ones NumPy
+    would spread over threads that nothing here limits: they go through torch, as on every other device. The function
+    shares the memory of the network's weights, all of them, so it never mixes old and new ones.
+    """
+    body = getattr(network, "body", network)
+    if body.layers[0].weight.device.type != "cpu" or "arrays" not in USED:
+        return lambda x: _through_torch(network, x)
+    *hidden, last = [(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in body.layers]
+    activate = {"relu": lambda x: np.maximum(x, 0, out=x), "tanh": lambda x: np.tanh(x, out=x)}[body.activation]
+    heads = (lambda output: output) if body is network else _heads_on_arrays(network)
+
+    def forward(x):
+        if x.shape[1] > SMALL_BATCH:
+            return _through_torch(network, x)
+        for weight, bias in hidden:
+            x = activate(np.matmul(x, weight) + bias)
+        return heads(np.matmul(x, last[0]) + last[1])
+
+    return forward
+
+
+def _heads_on_arrays(policy):
+    to_std = {"abs": np.abs, "softplus": lambda z: np.logaddexp(z, 0 * z)}
+    log_std = policy.log_std.detach().numpy() if policy.std_head == "free" else None
+
+    def heads(output):
+        if log_std is not None:
+            std = np.tile(policy.limit * np.exp(log_std), (1, output.shape[1], 1))
+        else:
+            half = output.shape[-1] // 2
+            output, z = output[..., :half], output[..., half:]
+            std = to_std[policy.std_head](z) + policy.std_floor
+        return policy.limit * (np.tanh(output) if policy.mean_head == "tanh" else output), std
+
+    return heads
+
+
+@torch.inference_mode()
+def _through_torch(network, observation):
+    """In blocks: what the layers of all states at once compute would not fit into the cache."""
+    weight = next(network.parameters())
+    blocks = [
+        network(torch.as_tensor(observation[:, start : start + LARGE_BATCH], dtype=weight.dtype, device=weight.device))
+        for start in range(0, observation.shape[1], LARGE_BATCH)
+    ]
+    if isinstance(blocks[0], torch.Tensor):
+        return torch.cat(blocks, dim=1).cpu().numpy()
+    return tuple(torch.cat(parts, dim=1).cpu().numpy() for parts in zip(*blocks, strict=True))
+
+
+@contextlib.contextmanager
+def torch_threads(limit):
+    """At most `limit` torch threads inside, as many as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, limit))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def threads_worth_having(agent):
+    """One where the products of a layer are small: they lose more by sharing the work than they gain."""
+    h = agent.hyperparameters
+    small = agent.runs * h.minibatch_size * max(h.hidden) ** 2 < SMALL_PRODUCT
+    return 1 if small and "threads" in USED else torch.get_num_threads()
+
+
+@contextlib.contextmanager
+def flushed_denormals():
+    """Numbers below 1e-38 count as zero inside, in this thread.
+
+    Where units of a network die, Adam's moments fade into such numbers, a third of them in a long training, and the
+    processor takes a hundred times as long for each: without this, the lecture's recipe takes twice as long.
+    """
+    torch.set_flush_denormal("denormals" in USED)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def keep_freed_memory():
+    """Freed memory stays with this process, up to 62 MB, where the C library is glibc; elsewhere nothing happens.
+
+    Every step takes and frees the same megabytes. glibc returns them to the system, which clears each page before it
+    gives it again; but not blocks smaller than one that was freed before, and here is the largest that counts.
+    """
+    if "memory" in USED:
+        torch.empty(31 * 2**20, dtype=torch.uint8)
