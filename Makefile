@@ -46,19 +46,19 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 data: $(READY)  ## make every file in data/ and figures/ again (resumable)
-	$(BIN)/python -m lecture_utils.recordings
-	$(BIN)/python -m lecture_utils.optimal
-	$(BIN)/python -m lecture_utils.true_advantages
-	$(BIN)/python -m lecture_utils.exercises_runs
-	$(BIN)/python -m lecture_utils.std_zero
+	$(BIN)/python -m lecture_utils.experiments.recordings
+	$(BIN)/python -m lecture_utils.experiments.optimal
+	$(BIN)/python -m lecture_utils.experiments.true_advantages
+	$(BIN)/python -m lecture_utils.experiments.faulty_runs
+	$(BIN)/python -m lecture_utils.experiments.std_zero
 	$(BIN)/python -m lecture_utils.figures
 
 data-passes: $(READY)  ## record the experiment of notebook 04 again (hours of processor time, resumable)
-	$(BIN)/python -m lecture_utils.passes
+	$(BIN)/python -m lecture_utils.experiments.fair_experiment
 
 data-details: $(READY)  ## record the experiments of notebook 05 again (an hour of processor time, resumable)
-	$(BIN)/python -m lecture_utils.details
-	$(BIN)/python -m lecture_utils.time_to_solve
+	$(BIN)/python -m lecture_utils.experiments.ladder
+	$(BIN)/python -m lecture_utils.experiments.time_to_solve
 
 bench: $(READY)  ## time training, environments, notebooks and sweeps; tables, and build/benchmarks.json
 	$(BIN)/python -m pytest tests/benchmarks

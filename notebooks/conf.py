@@ -22,7 +22,8 @@ myst_dmath_double_inline = True
 myst_heading_anchors = 3
 
 _root = pathlib.Path(__file__).parents[1]
-_behind = [*sorted(_root.glob("lecture_utils/*.py")), *_root.glob("data/SHA256SUMS")]
+_behind = sorted(_root.glob("lecture_utils/**/*.py"))
+_behind += [*_root.glob("notebooks/_environment_check.py"), *_root.glob("data/SHA256SUMS")]
 _state = hashlib.sha256(b"".join(path.read_bytes() for path in _behind)).hexdigest()
 
 nb_execution_mode = "cache"  # executes what changed since the last build: a notebook, or what is behind all of them
@@ -76,7 +77,7 @@ def _write_math(displaystyle):
 
 
 def _caption_as_alternative_text(app, doctree):
-    """Below every figure of a cell stands its caption, which is its alternative text too (lecture_utils.plots.show)."""
+    """Below every figure of a cell stands its caption, which is its alternative text too (`show`)."""
     for image in doctree.findall(docutils.nodes.image):
         if not image.get("alt"):
             below = image.findall(docutils.nodes.paragraph, ascend=True)

@@ -73,6 +73,14 @@ def short_cells(notebook, folder):
     return problems
 
 
+def short_setup(notebook, folder):
+    """The cell that imports: it fits a slide and a narrow window, and what one section alone uses is imported there."""
+    cells = [source(cell).splitlines() for cell in code_cells(notebook) if "point_to_cells(" in source(cell)]
+    lines = [line for line in (cells or [[]])[0] if line.strip()]
+    problems = [f"a set-up cell of {len(lines)} lines, at most 10"] if len(lines) > 10 else []
+    return problems + [f"a line of {len(line)} characters, at most 76: {line}" for line in lines if len(line) > 76]
+
+
 def headings(notebook):
     """(level, text) of every heading, code blocks left out."""
     found = []
@@ -211,7 +219,7 @@ def numbers_agree(notebook, folder):
 
 
 CHECKS = (
-    executed, no_unexpected_error, nothing_skipped, short_cells, structure, links_lead_somewhere,
+    executed, no_unexpected_error, nothing_skipped, short_cells, short_setup, structure, links_lead_somewhere,
     figures_have_captions, figures_are_whole, nothing_private, imports_at_hand, slides, numbers_agree,
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from record import in_turn, print_table, record
 
-from lecture_utils.sweep import CONFIGURATION, grid, sweep
+from lecture_utils.experiments.sweep import CONFIGURATION, grid, sweep
 
 ROUNDS, LEAST = 2, 1.8
 SETTINGS = grid(gae_lambda=[0.8, 0.85, 0.9, 0.95], episodes=[50])

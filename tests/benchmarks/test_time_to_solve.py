@@ -11,7 +11,7 @@ import torch
 from record import print_table, record
 
 from lecture_utils import PPO, TUNED, train
-from lecture_utils.time_to_solve import SOLVED, tuned, zoo
+from lecture_utils.experiments.time_to_solve import SOLVED, tuned, zoo
 
 ROUNDS, RUNS = 3, 16
 ZOO = "Stable-Baselines3, RL Zoo"

@@ -1,0 +1,116 @@
+"""The surrogate-objective table: what min and clip do, by the sign of A and the place of r, every entry computed."""
+
+import pandas as pd
+import torch
+
+from lecture_utils.objectives import clipped_surrogate, surrogate
+
+# The lecture's rows: the sign of A and the interval of r, each end as (offset, how many epsilons).
+LECTURE_ROWS = (
+    ("Good action, already much more likely", +1, "r > 1 + ε", (1, +1), (3, 0)),
+    ("Good action, still below old policy", +1, "r < 1", (0, 0), (1, 0)),
+    ("Bad action, already much less likely", -1, "r < 1 - ε", (0, 0), (1, -1)),
+    ("Bad action, still above old policy", -1, "r > 1", (1, 0), (3, 0)),
+)
+SIGNS = {1: "A > 0", -1: "A < 0", 0: "A = 0"}
+ACTIONS = {1: "Good action", -1: "Bad action"}
+PLACES = {
+    "below": "much less likely than before",
+    "lower edge": "on the lower edge",
+    "inside": "about as likely as before",
+    "upper edge": "on the upper edge",
+    "above": "much more likely than before",
+}
+
+
+def case_table(clip=0.2):
+    """The complete table: A = +1, -1 and 0 by r below, on the lower edge, inside, on the upper edge and above.
+
+    clip: epsilon, in (0, 1). Returns a DataFrame of 15 rows: advantage (its sign), position and ratio; unclipped,
+    clipped and objective (equation 7 of Schulman et al. 2017, arXiv 1707.06347); branch, the one that the min takes
+    ("tie" where they are equal); gradient, d objective / d ratio by autograd; clip_alone, the gradient of
+    clip(r) A without the min; and a sentence. Raises ValueError for another clip.
+    """
+    _check(clip)
+    half = (1 + clip) / 2  # puts the outer two points halfway between 0 and the band, and as far on the other side
+    ratios = dict(zip(PLACES, (1 - half, 1 - clip, 1.0, 1 + clip, 1 + half), strict=True))
+    rows = [
+        {"advantage": SIGNS[sign], "position": place, **_case(sign, ratio, clip)}
+        for sign in SIGNS
+        for place, ratio in ratios.items()
+    ]
+    table = pd.DataFrame(rows)
+    table["sentence"] = [_sentence(row, clip) for row in rows]
+    return table
+
+
+def lecture_cases(clip=0.2):
+    """The lecture's four rows, each computed at many ratios of its interval (up to r = 3).
+
+    Returns a DataFrame: case and condition, as the lecture has them; the objective at both ends; branch, gradient and
+    clip_alone, every value that occurs in the interval, from the band outwards; and a sentence. Raises ValueError for
+    a clip outside (0, 1).
+    """
+    _check(clip)
+    rows = []
+    for name, sign, condition, *ends in LECTURE_ROWS:
+        low, high = (offset + epsilons * clip for offset, epsilons in ends)
+        ratios = torch.linspace(low, high, 201, dtype=torch.float64)[1:-1].tolist()
+        cases = [_case(sign, ratio, clip) for ratio in sorted(ratios, key=lambda ratio: abs(ratio - 1))]
+        seen = {key: list(dict.fromkeys(case[key] for case in cases)) for key in ("branch", "gradient", "clip_alone")}
+        first, last = (f"{cases[i]['objective']:.1f}" for i in (0, -1))
+        row = {"case": name, "condition": f"{SIGNS[sign]}, {condition}"}
+        row["objective"] = first if first == last else f"{first} to {last}"
+        row |= {key: ", then ".join(v if key == "branch" else f"{v:g}" for v in values) for key, values in seen.items()}
+        rows.append(row | {"sentence": _lecture_sentence(seen)})
+    return pd.DataFrame(rows)
+
+
+def _check(clip):
+    if not isinstance(clip, (int, float)) or isinstance(clip, bool) or not 0 < clip < 1:
+        raise ValueError(
+            f"clip must be a number in (0, 1), so that the band has a below, an inside and an above, got {clip!r}"
+        )
+
+
+def _case(sign, ratio, clip):
+    """The numbers of one row, at one ratio."""
+    advantage = torch.tensor(float(sign), dtype=torch.float64)
+    r = torch.tensor(ratio, dtype=torch.float64, requires_grad=True)
+    unclipped = surrogate(r, advantage)
+    clipped = surrogate(r.clamp(1 - clip, 1 + clip), advantage)
+    objective = clipped_surrogate(r, advantage, clip)
+    taken = [name for name, x in {"unclipped": unclipped, "clipped": clipped}.items() if x == objective]
+    branch = "tie" if len(taken) == 2 else "".join(taken)
+    slope, alone = (torch.autograd.grad(x, r, retain_graph=True)[0].item() + 0.0 for x in (objective, clipped))
+    values = {"unclipped": unclipped.item() + 0.0, "clipped": clipped.item() + 0.0, "objective": objective.item() + 0.0}
+    return {"ratio": ratio, **values, "branch": branch, "gradient": slope, "clip_alone": alone}
+
+
+def _sentence(row, clip):
+    sign = next(sign for sign, name in SIGNS.items() if name == row["advantage"])
+    if sign == 0:
+        return "No better and no worse than average: " + _effect(row["gradient"]) + "."
+    sentence = f"{ACTIONS[sign]}, {PLACES[row['position']]}: {_effect(row['gradient'])}"
+    before, after = (_case(sign, row["ratio"] + step, clip)["gradient"] for step in (-1e-9, 1e-9))
+    if before != after:
+        sentence += f" (a corner: slope {before:g} before it, {after:g} after)"
+    if row["gradient"] != 0 and row["clip_alone"] == 0:
+        sentence += "; the clip alone would have lost this gradient"
+    return sentence + "."
+
+
+def _lecture_sentence(seen):
+    gradients, alone = seen["gradient"], seen["clip_alone"]
+    sentence = "; ".join(_effect(gradient) for gradient in gradients)
+    if seen["branch"][0] == "tie":
+        sentence += "; inside the band the branches tie, and the min changes nothing"
+    if 0 not in gradients and 0 in alone:
+        sentence += "; outside it the clip alone would have lost the gradient"
+    return sentence[0].upper() + sentence[1:] + "."
+
+
+def _effect(gradient):
+    if gradient == 0:
+        return "left alone, the gradient is zero"
+    return "made likelier" if gradient > 0 else "made less likely"

@@ -1,0 +1,77 @@
+"""Figures of notebook 04: A2C and PPO over many runs."""
+
+import numpy as np
+
+from lecture_utils.experiments.statistics import interval, iqm
+from lecture_utils.figures.ppo_training import smoothed
+from lecture_utils.figures.style import PALETTE, new_figure
+
+LOOKS = {
+    "A2C": {"color": PALETTE["orange"], "linestyle": "--", "marker": "s"},
+    "unclipped": {"color": PALETTE["green"], "linestyle": "-.", "marker": "^"},
+    "PPO": {"color": PALETTE["blue"], "linestyle": "-", "marker": "o"},
+}
+
+
+def training_curves(logs, optimum, window=100):
+    """Return over episodes: every run thin, the interquartile mean thick with its 95 % bootstrap interval shaded.
+
+    logs: dict of "A2C", "PPO" -> DataFrame with run, episode, reward. optimum: a mean return to draw as a line. Each
+    point is the mean of the `window` episodes before it.
+    """
+    figure, axes = new_figure(width=7.6, height=4.0)
+    for name, log in logs.items():
+        look = {key: LOOKS[name][key] for key in ("color", "linestyle")}
+        curves = smoothed(log, window).dropna()
+        low, high = interval(curves.to_numpy().T, statistic=iqm, resamples=500)
+        axes.plot(curves.index, curves, color=look["color"], linewidth=0.5, alpha=0.45, linestyle="-")
+        axes.fill_between(curves.index, low, high, color=look["color"], alpha=0.3, linewidth=0)
+        axes.plot(curves.index, iqm(curves, axis=1), label=f"{name}: interquartile mean of {curves.shape[1]}", **look)
+    axes.axhline(optimum, color=PALETTE["black"], linestyle=":", linewidth=1.5, label="optimum")
+    axes.set(xlabel="episode (200 steps each)", ylabel=f"return, mean of {window} episodes", ylim=(-1700, 0))
+    axes.legend(loc="lower right", fontsize=10)
+    return figure
+
+
+def one_seed(logs, runs, window=100):
+    """One run of each algorithm, as a paper with one seed would show them.
+
+    logs: dict of "A2C", "PPO" -> DataFrame. runs: dict of the same names -> the number of the run.
+    """
+    figure, axes = new_figure(width=7.2, height=3.2)
+    for name, log in logs.items():
+        curve = smoothed(log[log.run == runs[name]], window).dropna()
+        look = {key: LOOKS[name][key] for key in ("color", "linestyle")}
+        axes.plot(curve.index, curve, label=f"{name}, seed {runs[name]}", **look)
+    axes.set(xlabel="episode (200 steps each)", ylabel=f"return, mean of {window} episodes", ylim=(-1700, 0))
+    axes.legend(loc="lower right")
+    return figure
+
+
+def by_passes(runs, measured, panels, labels, log=False, reference=None):
+    """One panel a value of `panels`: every run a dot over the number of passes, interquartile means joined by lines.
+
+    runs: a DataFrame, one row a run and setting, with algorithm, passes, `panels` and the column `measured`.
+    panels: the column that tells the panels apart. labels: its values -> titles. log: a logarithmic scale.
+    reference: a number to draw as a line.
+    """
+    figure, grid = new_figure(1, len(labels), width=8.2, height=3.5, sharey=True, squeeze=False)
+    for axes, (value, title) in zip(grid[0], labels.items(), strict=True):
+        here = runs[runs[panels] == value]
+        counts = sorted(here.passes.unique())
+        for shift, (name, look) in zip((-0.2, 0.0, 0.2), LOOKS.items(), strict=True):
+            groups = [here[(here.algorithm == name) & (here.passes == n)][measured].to_numpy() for n in counts]
+            places = np.arange(len(counts)) + shift
+            for place, group in zip(places, groups, strict=True):
+                axes.plot(np.full(len(group), place), group, look["marker"], color=look["color"], alpha=0.35,
+                          markersize=4, linestyle="none")  # fmt: skip
+            axes.plot(places, [iqm(group) for group in groups], label=name, markersize=8,
+                      **{key: look[key] for key in ("color", "linestyle", "marker")})  # fmt: skip
+        if reference is not None:
+            axes.axhline(reference, color=PALETTE["black"], linestyle=":", linewidth=1.5)
+        axes.set_xticks(range(len(counts)), counts)
+        axes.set(xlabel="passes over each rollout", title=title)
+        if log:
+            axes.set_yscale("log")
+    grid[0, 0].legend(fontsize=10)
+    return figure, grid[0]

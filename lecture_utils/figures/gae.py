@@ -1,0 +1,96 @@
+"""The figures of notebook 02: weights, an episode's advantages, cut and ended episodes, bias and variance."""
+
+import numpy as np
+
+from lecture_utils.advantages import gae
+from lecture_utils.figures.style import LINE_STYLES, PALETTE, new_figure
+
+MARKERS = ("o", "s", "^", "D")
+
+
+def weights(gamma, lambdas, steps=30):
+    """The weight (gamma lambda)^l of the l-th temporal-difference error, one curve a lambda."""
+    figure, axes = new_figure(width=7.0, height=3.2)
+    colors = [PALETTE[name] for name in ("blue", "orange", "green", "purple")]
+    for gae_lambda, color, style, marker in zip(lambdas, colors, LINE_STYLES, MARKERS, strict=False):
+        decay = gamma * gae_lambda
+        axes.plot(decay ** np.arange(steps + 1.0), color=color, linestyle=style, marker=marker, markevery=3,
+                  markersize=5, label=rf"$\lambda$ = {gae_lambda:g}")  # fmt: skip
+    axes.set(xlabel="$l$ (steps ahead)", ylabel=r"weight $(\gamma\lambda)^l$", ylim=(-0.03, 1.05))
+    axes.legend(frameon=False)
+    return figure
+
+
+def episode(rewards, values, next_values, *, gamma, lambdas):
+    """Rewards and values of one episode (T,) above its advantages for each lambda; the episode was cut, not ended."""
+    figure, rows = new_figure(1 + len(lambdas), width=7.5, height=2.1 + 1.5 * len(lambdas), sharex=True)
+    axes = rows[0]
+    axes.plot(values, color=PALETTE["green"], linestyle="--", label="value $V(s_t)$ of the critic")
+    axes.plot(rewards, color=PALETTE["black"], label="reward $r_t$")
+    axes.set_ylabel("reward,\ndiscounted rewards")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0, frameon=False)
+    for axes, gae_lambda in zip(rows[1:], lambdas, strict=True):
+        _advantages(axes, rewards, values, next_values, gamma, gae_lambda)
+        axes.set_title(rf"$\lambda$ = {gae_lambda:g}", loc="left", pad=3)
+    rows[-1].set_xlabel("$t$ (steps of 0.05 s)")
+    return figure
+
+
+def _advantages(axes, rewards, values, next_values, gamma, gae_lambda):
+    going_on = np.zeros(len(rewards))
+    advantages = gae(rewards, values, next_values, going_on, gamma=gamma, gae_lambda=gae_lambda)
+    steps = np.arange(len(rewards))
+    axes.set_axisbelow(True)
+    axes.axhline(0, color=PALETTE["grey"], linewidth=1)
+    axes.fill_between(steps, advantages, where=advantages >= 0, color=PALETTE["blue"], interpolate=True, linewidth=0)
+    axes.fill_between(steps, advantages, where=advantages <= 0, color=PALETTE["orange"], interpolate=True, linewidth=0)
+    axes.plot(steps, advantages, color=PALETTE["black"], linewidth=0.8, linestyle="-")
+    axes.set_ylabel("advantage")
+
+
+def cut_or_ended(cut_targets, ended_targets, errors):
+    """What treating the clock's cut as an end does to a critic.
+
+    cut_targets, ended_targets: (T,) mean targets by time step. errors: DataFrame run, cut, ended: the mean error of the
+    trained critics.
+    """
+    figure, (left, right) = new_figure(1, 2, width=9.0, height=3.3, width_ratios=(5, 4))
+    left.plot(cut_targets, color=PALETTE["blue"], label="bootstrapped after the cut")
+    left.plot(ended_targets, color=PALETTE["orange"], linestyle="--", label="cut taken for an end")
+    left.set(xlabel="$t$ (steps of 0.05 s)", ylabel="mean target of the critic\n(discounted rewards)")
+    left.legend(loc="upper left", frameon=False)
+    for column, color, marker, label in (
+        ("cut", "blue", "o", "bootstrapped"),
+        ("ended", "orange", "s", "taken for an end"),
+    ):
+        right.plot(errors.run, errors[column], marker, color=PALETTE[color], markersize=7, label=label)
+    right.axhline(0, color=PALETTE["grey"], linewidth=1)
+    right.set(xlabel="training run", ylabel="mean error of the critic\n(discounted rewards)", xticks=errors.run)
+    right.margins(x=0.15, y=0.35)
+    right.legend(loc="upper left", ncols=2, columnspacing=0.8, handletextpad=0.2, frameon=False)
+    return figure
+
+
+def bias_and_variance(table):
+    """Three panels over lambda: bias, its part that depends on the action, standard deviation; one curve a critic.
+
+    table: DataFrame critic, lambda, bias, "rest of bias", std, all root mean squares over states.
+    """
+    figure, panels = new_figure(1, 3, width=10.0, height=3.3, sharex=True)
+    titles = {
+        "bias": "bias against the truth",
+        "rest of bias": "its part that differs\nbetween actions",
+        "std": "standard deviation",
+    }
+    for axes, (column, title) in zip(panels, titles.items(), strict=True):
+        for (critic, rows), color, style, marker in zip(
+            table.groupby("critic", sort=False), ("orange", "blue"), LINE_STYLES, MARKERS, strict=False
+        ):
+            axes.plot(rows["lambda"], rows[column], color=PALETTE[color], linestyle=style, marker=marker,
+                      label=f"{critic} critic")  # fmt: skip
+        axes.set(xlabel=r"$\lambda$", title=title, xticks=(0, 0.3, 0.6, 0.85, 0.95, 1))
+        axes.set_xticklabels(["0", ".3", ".6", ".85", "\n.95", "1"])  # a line lower: .95 and 1 would touch
+        axes.set_ylim(bottom=0)
+    panels[0].set_ylabel("RMS over states\n(discounted rewards)")
+    panels[0].legend(frameon=False)
+    return figure

@@ -1,0 +1,226 @@
+"""Figures of notebook 01: ratios between two policies, and the clipped objective over the ratio."""
+
+import numpy as np
+import torch
+
+from lecture_utils.figures.style import LINE_STYLES, PALETTE, new_figure
+from lecture_utils.objectives import clipped_surrogate, surrogate
+
+SERIES = dict(zip(("blue", "orange", "green"), LINE_STYLES, strict=False))
+MARKERS = "osD"
+GROUPS = (  # label, face colour, hatch
+    ("inside the band", "#dddddd", ""),
+    ("outside, keeps its gradient", PALETTE["sky"], "///"),
+    ("outside, no gradient", PALETTE["black"], ""),
+)
+RATIO_LABEL = "ratio r"
+LINES = {  # label: colour, line style, width
+    "r A": {"color": PALETTE["blue"], "linestyle": "--", "linewidth": 1.6},
+    "clip(r) A": {"color": PALETTE["orange"], "linestyle": "-.", "linewidth": 1.6},
+    "min": {"color": PALETTE["black"], "linestyle": "-", "linewidth": 3.2, "alpha": 0.55},
+}
+
+
+def two_policies(action, old_density, density, ratio, clip):
+    """Densities of two policies over the action (left) and their ratio (right, log scale), all (N,) arrays."""
+    figure, (left, right) = new_figure(1, 2, width=8.0, height=3.0)
+    for values, label, color in ((old_density, "old policy", "blue"), (density, "new policy", "orange")):
+        left.plot(action, values, label=label, color=PALETTE[color], linestyle=SERIES[color])
+    left.legend(fontsize=9)
+    left.set(xlabel="action (torque in N m)", ylabel="density", ylim=(0, 1.35 * old_density.max()))
+    right.plot(action, ratio, color=PALETTE["black"], linestyle="-")
+    right.axhspan(1 - clip, 1 + clip, color=PALETTE["grey"], alpha=0.3, linewidth=0)
+    right.set(xlabel="action (torque in N m)", ylabel="ratio r (log scale)", yscale="log")
+    _plain_ticks(right.yaxis, (0.2, 0.5, 0.8, 1.2, 2, 4))
+    return figure
+
+
+def variance_over_distance(distance, exact, sampled):
+    """Variance of the reweighted sample over the distance of two policies: exact (D,), sampled (D, repeats)."""
+    figure, ax = new_figure(width=6.5, height=3.4)
+    ax.plot(distance, exact, color=PALETTE["blue"], label="exact, by quadrature")
+    for i, repeat in enumerate(np.transpose(sampled)):
+        label = "estimated from 1,000 samples, ten times" if i == 0 else None
+        ax.plot(distance, repeat, "o", color=PALETTE["orange"], fillstyle="none", linestyle="none", label=label)
+    ax.set(xlabel="distance between the means, in standard deviations", ylabel="variance of r f (log scale)")
+    ax.set_yscale("log")
+    ax.legend(fontsize=9)
+    return figure
+
+
+def climbs(paths, clip):
+    """The ratio of one sample over gradient steps. paths: {label: (steps,) array}."""
+    figure, ax = new_figure(width=6.5, height=3.2)
+    for (color, style), (label, ratio) in zip(SERIES.items(), paths.items(), strict=False):
+        ax.plot(ratio, color=PALETTE[color], linestyle=style, label=label)
+    ax.axhspan(1 - clip, 1 + clip, color=PALETTE["grey"], alpha=0.2, linewidth=0)
+    ax.set(xlabel="gradient step", ylabel="ratio r (log scale)", yscale="log")
+    _plain_ticks(ax.yaxis, (0.8, 1, 1.2, 2, 4, 8))
+    ax.legend(fontsize=9)
+    return figure
+
+
+def over_passes(tables, column, label):
+    """Medians across runs with their intervals over passes.
+
+    tables: {name: DataFrame with passes, column, column + " low" and column + " high"}. label: of the vertical axis.
+    """
+    figure, ax = new_figure(width=6.5, height=3.5)
+    styles = zip(SERIES.items(), MARKERS, strict=True)
+    for i, (((color, style), marker), (name, table)) in enumerate(zip(styles, tables.items(), strict=False)):
+        middle, low, high = (table[column + end] for end in ("", " low", " high"))
+        ax.errorbar(
+            table.passes * 1.06**i, middle, [middle - low, high - middle], color=PALETTE[color], linestyle=style,
+            marker=marker, capsize=4, label=name,
+        )  # fmt: skip
+    ax.set(xlabel="passes over the same batch", ylabel=label, xscale="log", yscale="log")
+    _plain_ticks(ax.xaxis, table.passes)
+    ax.legend(fontsize=9)
+    return figure
+
+
+def ratio_histograms(ratios, no_gradient, clip):
+    """Histograms of the ratio, one row for each number of passes. ratios, no_gradient: {passes: (N,) array}."""
+    figure, axes = new_figure(len(ratios), 1, width=7.5, height=1.25 * len(ratios) + 1.0, sharex=True)
+    low, high = 1 - clip, 1 + clip  # both are edges of bins, so no bar is half inside
+    pieces = np.geomspace(low / 2.5, low, 23), np.geomspace(low, high, 11)[1:], np.geomspace(high, 2.5 * high, 23)[1:]
+    edges = np.concatenate(pieces)
+    for ax, (passes, ratio) in zip(axes, ratios.items(), strict=True):
+        outside = np.abs(ratio - 1) > clip
+        stopped = no_gradient[passes]
+        parts = [np.clip(ratio[part], edges[0], edges[-1]) for part in (~outside, outside & ~stopped, stopped)]
+        _, _, bars = ax.hist(parts, edges, stacked=True, color=[color for _, color, _ in GROUPS], linewidth=0.3,
+                             weights=[np.full(len(part), 100 / len(ratio)) for part in parts])  # fmt: skip
+        for group, (label, _, hatch) in zip(bars, GROUPS, strict=True):
+            group.set_label(label)
+            for bar in group:
+                bar.set(hatch=hatch, edgecolor="#444444")
+        ax.axvspan(low, high, color=PALETTE["grey"], alpha=0.15, linewidth=0, zorder=0)
+        ax.set(xscale="log")
+        name = f"{passes} pass" + ("es" if passes > 1 else "")
+        ax.text(0.01, 0.9, name, transform=ax.transAxes, va="top", weight="bold")
+        ax.text(0.99, 0.9, f"outside {outside.mean():.0%}\nno gradient {stopped.mean():.0%}", transform=ax.transAxes,
+                ha="right", va="top", fontsize=9)  # fmt: skip
+    _plain_ticks(axes[-1].xaxis, (edges[0], 0.5, low, 1, high, 2, edges[-1]))
+    labels = [tick.get_text() for tick in axes[-1].get_xticklabels()]
+    axes[-1].set_xticklabels([f"≤ {labels[0]}", *labels[1:-1], f"≥ {labels[-1]}"])
+    axes[-1].set_xlabel("ratio r (log scale)")
+    figure.supylabel("share of the samples (%)", fontsize=11)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
+    return figure
+
+
+def _plain_ticks(axis, ticks):
+    """Ticks of a log scale as plain numbers."""
+    axis.set_ticks(list(ticks), [f"{tick:.3g}" for tick in ticks])
+    axis.set_ticks([], minor=True)
+
+
+def objective_and_gradient(advantage, clip):
+    """Objective (top) and its gradient in r (below), one column for each sign of A, with the clip alone beside the min.
+
+    advantage: a number above 0, taken with both signs. clip: epsilon. Returns a Figure.
+    """
+    figure, axes = new_figure(2, 2, width=8.0, height=5.4, sharex=True)
+    for column, signed in zip(axes.T, (advantage, -advantage), strict=True):
+        draw_objective(column[0], signed, clip)
+        draw_gradient(column[1], signed, clip)
+        column[0].set_title(f"A = {_signed(signed)}")
+        column[1].set_xlabel(RATIO_LABEL)
+        column[0].axvline(1, color=PALETTE["grey"], linewidth=0.8)
+    axes[0, 0].set_ylabel("objective")
+    axes[1, 0].set_ylabel("gradient, d objective / dr")
+    axes[0, 0].legend(loc="upper left", fontsize=9)
+    axes[1, 0].legend(loc="lower left", fontsize=9)
+    return figure
+
+
+def six_cases(clip):
+    """What the slider panel shows, for A = +1 and -1 (rows) by r below, inside and above the band (columns)."""
+    figure, axes = new_figure(2, 3, width=9.0, height=5.2, sharex=True, sharey="row")
+    for row, advantage in zip(axes, (1.0, -1.0), strict=True):
+        for ax, ratio in zip(row, ((1 - clip) / 2, 1.0, 1 + (1 + clip) / 2), strict=True):
+            draw_objective(ax, advantage, clip)
+            mark_ratio(ax, advantage, clip, ratio)
+        row[0].set_ylabel("objective")
+    for ax in axes[1]:
+        ax.set_xlabel(RATIO_LABEL)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+def one_case(advantage, clip, ratio):
+    """Objective with its branches (left) and gradient (right) with the place of one ratio marked."""
+    figure, (left, right) = new_figure(1, 2, width=8.0, height=3.2, sharex=True)
+    draw_objective(left, advantage, clip)
+    gradient = mark_ratio(left, advantage, clip, ratio)
+    draw_gradient(right, advantage, clip)
+    right.plot(ratio, gradient, "o", color=PALETTE["black"], markersize=9)
+    right.set_title("its gradient")
+    left.set_ylabel("objective")
+    right.set_ylabel("d objective / dr")
+    for ax in (left, right):
+        ax.set_xlabel(RATIO_LABEL)
+        ax.legend(fontsize=8, loc="best")
+    return figure
+
+
+def draw_objective(ax, advantage, clip):
+    """Both branches and their min over r, with the band shaded."""
+    ratio, branches, _ = _over_ratios(advantage, clip)
+    for label, values in branches.items():
+        ax.plot(ratio, values, label=label, **LINES[label])
+    _shade_band(ax, clip)
+
+
+def draw_gradient(ax, advantage, clip):
+    """The gradient of the min and that of the clip alone over r, with the band shaded."""
+    ratio, _, gradients = _over_ratios(advantage, clip)
+    ax.plot(ratio, gradients["min"], label="with the min", **LINES["min"])
+    ax.plot(ratio, gradients["clip(r) A"], label="clip alone", **LINES["clip(r) A"])
+    _shade_band(ax, clip)
+    reach = 1.3 * max(abs(advantage), 0.5)
+    ax.set_ylim(-reach, reach)
+
+
+def mark_ratio(ax, advantage, clip, ratio):
+    """A dot at one ratio, an arrow where the gradient pushes it, both in the title; returns the gradient."""
+    ratio, objective, gradient = _at(advantage, clip, ratio)
+    ax.plot(ratio, objective, "o", color=PALETTE["black"], markersize=9, zorder=5)
+    if gradient:
+        ax.annotate(
+            "", xytext=(ratio, objective), xy=(ratio + 0.45 * np.sign(gradient), objective),
+            arrowprops={"arrowstyle": "-|>", "linewidth": 2, "color": PALETTE["black"]}, zorder=6,
+        )  # fmt: skip
+    slope = f"gradient {_signed(gradient)}" if gradient else "no gradient"
+    ax.set_title(f"A = {_signed(advantage)}, r = {ratio:.2f}: {slope}")
+    return gradient
+
+
+def _over_ratios(advantage, clip):
+    r = torch.linspace(0.0, 2.5, 1001, dtype=torch.float64, requires_grad=True)
+    a = torch.full_like(r, advantage)
+    branches = {
+        "r A": surrogate(r, a),
+        "clip(r) A": surrogate(r.clamp(1 - clip, 1 + clip), a),
+        "min": clipped_surrogate(r, a, clip),
+    }
+    gradients = {label: torch.autograd.grad(x.sum(), r, retain_graph=True)[0].numpy() for label, x in branches.items()}
+    return r.detach().numpy(), {label: x.detach().numpy() for label, x in branches.items()}, gradients
+
+
+def _at(advantage, clip, ratio):
+    r = torch.tensor(float(ratio), dtype=torch.float64, requires_grad=True)
+    objective = clipped_surrogate(r, torch.tensor(float(advantage), dtype=torch.float64), clip)
+    (gradient,) = torch.autograd.grad(objective, r)
+    return r.item(), objective.item(), gradient.item()
+
+
+def _shade_band(ax, clip):
+    ax.axvspan(1 - clip, 1 + clip, color=PALETTE["grey"], alpha=0.18, linewidth=0)
+
+
+def _signed(number):
+    return f"{number:+.3g}".replace("-", "\N{MINUS SIGN}")

@@ -1,0 +1,196 @@
+"""Sweeps in small: what is stored, what is taken up again, and workers that die."""
+
+import dataclasses
+import os
+import pathlib
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from lecture_utils import A2C, PPO, Hyperparameters, train
+from lecture_utils.experiments import sweep as module
+from lecture_utils.experiments.fair_experiment import ALGORITHMS, ThreeAlgorithms
+from lecture_utils.experiments.sweep import Setting, grid, load_sweep, read_recipe, run_setting, sweep
+
+TINY = {"episodes": 6, "block": 2, "scored_every": 6, "scored_on": 3}
+SEEDS = (3, 4)
+
+
+def tiny(**changes):
+    return Setting(**TINY | changes)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two processes, for the tests that need some."""
+    distributed = pytest.importorskip("dask.distributed", reason="the extra `sweep` is not installed")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+class Mortal(PPO):
+    """Kills its process at the second update after a first saving, once: a file tells that it has happened."""
+
+    def update(self, rollout):
+        victim = pathlib.Path(os.environ.get("MORTAL", "/nonexistent"))
+        if self.updates == 3 and victim.is_file():
+            victim.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().update(rollout)
+
+
+class Failing(PPO):
+    def update(self, rollout):
+        raise ArithmeticError("planted")
+
+
+class Diverging(PPO):
+    """Run with seed 3 has a weight that is not a number from the third update on."""
+
+    def update(self, rollout):
+        if self.updates == 2 and 3 in self.seeds:
+            with torch.no_grad():
+                self.actor.body.layers[0].weight[self.seeds.index(3)] = float("nan")
+        return super().update(rollout)
+
+
+def set_victim(path):
+    os.environ["MORTAL"] = str(path)
+
+
+def save_always():
+    module.SAVE_EVERY = 0.0
+
+
+def test_a_block_is_the_mean_of_its_episodes(tmp_path):
+    rows = run_setting(tiny(), SEEDS, tmp_path / "x")
+    log = train(PPO(3, 1, seeds=SEEDS), 6, progress=False)
+    blocks = log.assign(episode=log.episode // 2 * 2).groupby(["run", "episode"]).mean()
+    for name in ("reward", "clip_fraction", "loss_v"):
+        np.testing.assert_allclose(rows.set_index(["run", "episode"])[name], blocks[name], rtol=1e-6)
+    assert rows.score_mean.notna().tolist() == [False, False, True] * 2
+    assert rows.seconds.gt(0).all()
+    assert not list(tmp_path.iterdir())
+
+
+def test_interrupted_and_taken_up_again_gives_the_same(tmp_path, monkeypatch):
+    whole = run_setting(tiny(), SEEDS, tmp_path / "whole")
+    monkeypatch.setattr(module, "SAVE_EVERY", 0.0)
+    with monkeypatch.context() as patch:
+        update, calls = PPO.update, iter(range(6))
+        patch.setattr(
+            PPO, "update", lambda *args: update(*args) if next(calls) < 5 else (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            run_setting(tiny(), SEEDS, tmp_path / "part")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["part.unfinished-4.csv", "part.unfinished.pt"]
+    with monkeypatch.context() as patch:
+        patch.setattr(PPO, "update", lambda *args: update(*args))
+        rest = run_setting(tiny(), SEEDS, tmp_path / "part")
+    same = [name for name in whole if name != "seconds"]
+    np.testing.assert_array_equal(whole[same], rest[same])
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_unfinished_of_another_recipe_is_not_taken_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SAVE_EVERY", 0.0)
+    agent = PPO(3, 1, seeds=SEEDS)
+    agent.episodes = 4
+    module._save(agent, [0, 1], tiny(block=1), SEEDS, [run_setting(tiny(), SEEDS, tmp_path / "y")], tmp_path / "x")
+    assert len(run_setting(tiny(), SEEDS, tmp_path / "x")) == 6
+
+
+def test_a_diverging_run_leaves_and_the_others_go_on(tmp_path):
+    rows = run_setting(tiny(agent=Diverging), SEEDS, tmp_path / "x")
+    alone = run_setting(tiny(), (4,), tmp_path / "y")
+    assert rows.groupby("run").episode.apply(list).to_dict() == {0: [0, 2], 1: [0, 2, 4]}
+    np.testing.assert_allclose(rows[(rows.run == 1) & (rows.episode != 2)].reward, alone[alone.episode != 2].reward)
+
+
+def test_grid_names_what_varies():
+    settings = grid(A2C, passes=[1, 2], gamma=[0.9, 0.95], episodes=[50, 100])
+    assert len(settings) == 8
+    one = settings["A2C_passes=2_gamma=0.9_episodes=50"]
+    assert (one.agent, one.episodes, one.hyperparameters) == (A2C, 50, Hyperparameters(passes=2, gamma=0.9))
+    with pytest.raises(ValueError, match="learning_rate"):
+        grid(PPO, learning_rate=[0.1])
+    with pytest.raises(ValueError, match="A2C or PPO"):
+        grid("PPO", passes=[1])
+
+
+def test_a_setting_whose_blocks_do_not_fit_is_refused():
+    with pytest.raises(ValueError, match=r"multiples of block \(50\), got 70"):
+        Setting(episodes=70)
+
+
+def test_results_are_stored_and_nothing_is_trained_twice(cluster, tmp_path):
+    both = {name: dataclasses.replace(one, **TINY) for name, one in grid(PPO, passes=[1, 2]).items()}
+    lines = []
+    table = sweep(both, tmp_path, seeds=SEEDS, client=cluster, report=lines.append)
+    assert table.groupby(["setting", "run"]).size().to_dict() == {(name, run): 3 for name in both for run in (0, 1)}
+    assert sorted(lines) == [f"{name}: done" for name in both]
+    again = sweep(both, tmp_path, seeds=SEEDS, client="tcp://127.0.0.1:1")  # a scheduler that does not exist: not asked
+    assert again.equals(table)
+    assert read_recipe(tmp_path / "PPO_passes=2.csv")["hyperparameters"]["passes"] == 2
+    with pytest.raises(ValueError, match="another recipe"):
+        sweep(both, tmp_path, seeds=(5, 6), client=cluster)
+    with pytest.raises(FileNotFoundError, match="PPO_passes=3"):
+        load_sweep(tmp_path, ["PPO_passes=3"])
+
+
+def test_a_file_made_before_a_detail_existed_still_counts(cluster, tmp_path):
+    sweep({"one": tiny()}, tmp_path, seeds=SEEDS, client=cluster)
+    path = tmp_path / "one.csv"
+    text = path.read_text()
+    path.write_text(text.replace('"max_grad_norm": Infinity, ', "").replace(', "max_grad_norm": Infinity', ""))
+    assert path.read_text() != text
+    assert len(sweep({"one": tiny()}, tmp_path, seeds=SEEDS, client="tcp://127.0.0.1:1")) == 6
+
+
+def test_a_worker_that_dies_costs_nothing_but_time(cluster, tmp_path):
+    (tmp_path / "victim").touch()
+    cluster.run(set_victim, tmp_path / "victim")
+    cluster.run(save_always)
+    table = sweep({"mortal": tiny(agent=Mortal), "other": tiny()}, tmp_path / "results", seeds=SEEDS, client=cluster)
+    assert not (tmp_path / "victim").exists(), "no worker died"
+    mortal, other = (table[table.setting == name].reset_index() for name in ("mortal", "other"))
+    np.testing.assert_allclose(mortal.reward, other.reward, rtol=1e-5)
+
+
+def test_a_setting_that_fails_does_not_stop_the_others(cluster, tmp_path):
+    with pytest.raises(RuntimeError, match=r"1 of 2 settings failed.*planted"):
+        sweep({"failing": tiny(agent=Failing), "other": tiny()}, tmp_path, seeds=SEEDS, client=cluster)
+    assert [path.name for path in tmp_path.glob("*.csv")] == ["other.csv"]
+
+
+@pytest.mark.parametrize("client", [5, object()])
+def test_a_client_that_is_none_is_refused(client, tmp_path):
+    pytest.importorskip("dask.distributed")
+    with pytest.raises(TypeError, match="scheduler"):
+        sweep({"one": tiny()}, tmp_path, client=client)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"a/b": Setting()}, {"a": PPO}])
+def test_settings_that_are_none_are_refused(wrong, tmp_path):
+    with pytest.raises(ValueError, match="settings must be"):
+        sweep(wrong, tmp_path)
+
+
+def test_three_algorithms_side_by_side_are_what_they_are_alone(tmp_path):
+    recipe, short = Hyperparameters(passes=3), {"episodes": 8, "block": 2, "scored_every": 4, "scored_on": 2}
+    together = run_setting(Setting(ThreeAlgorithms, recipe, **short), SEEDS * 3, tmp_path / "together")
+    unclipped = recipe.replace(clip=np.inf)
+    alone = [
+        run_setting(Setting(agent, one, **short), SEEDS, tmp_path / "alone")
+        for agent, one in [(A2C, recipe), (PPO, unclipped), (PPO, recipe)]
+    ]
+    for k, one in enumerate(alone):
+        these = together[together.run // 2 == k].reset_index(drop=True)
+        for name in ("reward", "approx_kl", "loss_v", "score_mean"):
+            np.testing.assert_allclose(these[name], one[name], rtol=1e-6, err_msg=f"{name} of {ALGORITHMS[k]}")
+    assert together[together.run // 2 == 1].clip_fraction.gt(0).any(), "counted, though not used"

@@ -1,0 +1,172 @@
+"""The simulated truth: against Gymnasium's own pendulum, against closed forms, and its standard errors."""
+
+import types
+
+import gymnasium
+import numpy as np
+import pytest
+
+from lecture_utils import PPO
+from lecture_utils.experiments import recordings, true_advantages
+from lecture_utils.experiments.true_advantages import CONTINUATIONS, LAMBDAS, load_true_advantages, measure, visited
+
+GAMMA, HORIZON = 0.9, 60
+STATES = np.array([[0.3, -0.5], [2.5, 1.0]])
+ACTIONS = np.array([[1.5], [-0.7]])
+
+
+def linear_agent(std):
+    """A linear policy, mean = -2 sin theta - 0.3 theta_dot, in the place of an agent."""
+
+    def policy(observation):
+        mean = -2 * observation[..., 1:2] - 0.3 * observation[..., 2:3]
+        return mean, np.full_like(mean, std)
+
+    actor = types.SimpleNamespace(on_arrays=lambda: policy)
+    return types.SimpleNamespace(runs=1, obs_dim=3, actor=actor, hyperparameters=types.SimpleNamespace(gamma=GAMMA))
+
+
+def linear_critic(slope=2.0, constant=-7.0):
+    return types.SimpleNamespace(on_arrays=lambda: lambda x: slope * x[..., :1] + constant)
+
+
+def plain_rewards(state, first_action=None):
+    """Rewards and cosines of theta of one episode in Gymnasium's pendulum under the linear policy without noise."""
+    env = gymnasium.make("Pendulum-v1").unwrapped
+    env.reset()
+    env.state = np.array(state)
+    rewards, cosines = [], [np.cos(state[0])]
+    for t in range(HORIZON):
+        theta, theta_dot = env.state
+        action = -2 * np.sin(theta) - 0.3 * theta_dot if t or first_action is None else first_action
+        rewards.append(env.step(np.array([np.clip(action, -2, 2)]))[1])
+        cosines.append(np.cos(env.state[0]))
+    return np.array(rewards), np.array(cosines)
+
+
+def test_without_noise_the_values_are_those_of_gymnasiums_pendulum():
+    truth = true_advantages.true_advantages(linear_agent(0.0), STATES, ACTIONS, continuations=3, horizon=HORIZON)
+    discount = GAMMA ** np.arange(HORIZON)
+    q = [discount @ plain_rewards(s, a[0])[0] for s, a in zip(STATES, ACTIONS, strict=True)]
+    v = [discount @ plain_rewards(s)[0] for s in STATES]
+    np.testing.assert_allclose(truth.q, q, rtol=1e-4)
+    np.testing.assert_allclose(truth.v, v, rtol=1e-4)
+    np.testing.assert_allclose(truth.advantage, np.subtract(q, v), atol=1e-3)
+    assert truth[["q_error", "v_error", "advantage_error"]].to_numpy().max() < 1e-6
+
+
+@pytest.mark.parametrize("number", range(len(LAMBDAS)))
+def test_the_mean_estimate_is_the_weighted_sum_of_td_errors(number):
+    measured = measure(
+        linear_agent(0.0), {"linear": linear_critic()}, STATES, ACTIONS, continuations=2, horizon=HORIZON
+    )
+    for i, (state, action) in enumerate(zip(STATES, ACTIONS, strict=True)):
+        for name, first in (("mean", action[0]), ("offset", None)):
+            rewards, cosines = plain_rewards(state, first)
+            values = 2.0 * cosines - 7.0
+            delta = rewards + GAMMA * values[1:] - values[:-1]
+            expected = (GAMMA * LAMBDAS[number]) ** np.arange(HORIZON) @ delta
+            assert measured[name][0, number, i] == pytest.approx(expected, abs=1e-3)
+
+
+def test_monte_carlo_estimates_err_by_the_critics_value_only():
+    critic = linear_critic()
+    states, actions = STATES, ACTIONS
+    measured = measure(linear_agent(0.8), {"linear": critic}, states, actions, continuations=200, horizon=HORIZON)
+    left_out = GAMMA**HORIZON * 9  # the bootstrap at the horizon: no value of this critic is larger than 9
+    value = 2.0 * np.cos(states[:, 0]) - 7.0
+    bias = measured["mean"][0, -1] - (measured["q"] - measured["v"])
+    np.testing.assert_allclose(bias, measured["v"] - value, atol=left_out + 1e-5)
+    np.testing.assert_allclose(bias, measured["offset"][0, -1], atol=2 * left_out + 1e-5)
+    assert measured["rest_error"][0, -1].max() < left_out
+    np.testing.assert_allclose(measured["variance"][0, -1], 200 * measured["q_error"] ** 2, rtol=0.05)
+
+
+def test_standard_errors_are_those_of_repeated_measurements():
+    critics = {"linear": linear_critic()}
+    agent, settings = linear_agent(0.8), {"continuations": 50, "horizon": 20}
+    repeated = [measure(agent, critics, STATES, ACTIONS, **settings, seed=s) for s in range(60)]
+    columns = {
+        "q_error": lambda m: m["q"],
+        "v_error": lambda m: m["v"],
+        "advantage_error": lambda m: m["q"] - m["v"],
+        "bias_error": lambda m: (m["mean"] - m["q"] + m["v"])[0],
+        "rest_error": lambda m: (m["mean"] - m["q"] + m["v"] - m["offset"])[0],
+    }
+    for name, value in columns.items():
+        spread = np.std([value(m) for m in repeated], axis=0)
+        claimed = np.mean([m[name].reshape(spread.shape) for m in repeated], axis=0)
+        ratio = np.divide(spread, claimed, out=np.ones_like(spread), where=claimed > 1e-4)
+        assert ((ratio > 0.7) & (ratio < 1.4)).all(), (name, ratio)
+
+
+def test_the_same_seed_gives_the_same_numbers_and_a_state_does_not_depend_on_the_others_after_it():
+    agent = linear_agent(0.8)
+    both = measure(agent, {}, STATES, ACTIONS, continuations=20, horizon=10)
+    alone = measure(agent, {}, STATES[:1], ACTIONS[:1], continuations=20, horizon=10)
+    other = measure(agent, {}, STATES, ACTIONS, continuations=20, horizon=10, seed=1)
+    assert both["q"][0] == alone["q"][0]
+    assert not np.isclose(both["q"], other["q"], atol=1e-9).any()
+    assert both["mean"].shape == (0, len(LAMBDAS), 2)
+
+
+def test_visited_states_are_those_of_the_agents_next_episodes():
+    states, actions = visited(PPO(3, 1), episodes=2, steps=(0, 7))
+    rollout = true_advantages.collect_episodes(PPO(3, 1), 2)
+    observation = rollout.observation[0][:, [0, 7]].reshape(-1, 3)
+    expected = np.column_stack([np.cos(states[:, 0]), np.sin(states[:, 0]), states[:, 1]])
+    np.testing.assert_allclose(expected, observation, atol=1e-6)
+    np.testing.assert_array_equal(actions, rollout.action[0][:, [0, 7]].reshape(-1, 1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"agent": PPO(3, 1, seeds=(0, 1))}, "one run"),
+        ({"states": STATES[0]}, r"states must be \(N, 2\)"),
+        ({"actions": ACTIONS[:1]}, r"actions \(N, 1\)"),
+        ({"states": np.full((2, 2), np.nan)}, "states must be finite"),
+        ({"continuations": 1}, "continuations must be a whole number of at least 2, got 1"),
+        ({"horizon": 0}, "horizon must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_bad_input_is_named(changes, words):
+    given = {"agent": PPO(3, 1), "states": STATES, "actions": ACTIONS, "continuations": 2, "horizon": 2, **changes}
+    with pytest.raises(ValueError, match=words):
+        true_advantages.true_advantages(given.pop("agent"), given.pop("states"), given.pop("actions"), **given)
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return load_true_advantages()
+
+
+def test_the_recorded_truth_is_large_enough(recorded):
+    truth, estimates = recorded
+    assert len(truth) >= 64
+    assert CONTINUATIONS >= 1000
+    assert len(estimates) == 2 * len(LAMBDAS) * len(truth)
+    assert set(estimates["lambda"]) == {0, 0.3, 0.6, 0.85, 0.95, 1}
+
+
+def test_the_recorded_truth_comes_out_again_with_other_random_numbers(recorded):
+    few = recorded[0].iloc[[0, 1, 2, 3]]
+    agent = recordings.load_agent("ppo").select([0])
+    again = true_advantages.true_advantages(agent, few[["theta", "theta_dot"]], few[["action"]], seed=99)
+    for name in ("q", "v", "advantage"):
+        error = np.hypot(few[f"{name}_error"], again[f"{name}_error"])
+        assert (np.abs(few[name] - again[name]) < 4 * error).all(), name
+
+
+def test_the_recorded_numbers_are_those_of_this_code(recorded):
+    truth, estimates = recorded
+    late, early = (recordings.load_agent(name).select([0]) for name in ("ppo", "ppo_early"))
+    states, actions = visited(late)
+    np.testing.assert_allclose(truth[truth.run == 0][["theta", "theta_dot"]], states, atol=1e-3)
+    first = slice(0, 2)
+    critics = {"early": early.critic, "late": late.critic}
+    again = measure(late, critics, states[first], actions[first], continuations=CONTINUATIONS)
+    np.testing.assert_allclose(truth[["q", "v"]].iloc[first], np.column_stack([again["q"], again["v"]]), rtol=1e-3)
+    rows = estimates[estimates.state < 2].set_index(["critic", "lambda", "state"])
+    for name in ("mean", "variance", "offset"):
+        np.testing.assert_allclose(rows[name], again[name].ravel(), rtol=2e-2, atol=2e-2)

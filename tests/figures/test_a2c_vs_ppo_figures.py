@@ -1,0 +1,50 @@
+"""The figures of notebook 04 draw what they are given."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lecture_utils.experiments.statistics import iqm
+from lecture_utils.figures.a2c_vs_ppo import LOOKS, by_passes, one_seed, training_curves
+
+
+@pytest.fixture
+def logs():
+    rng = np.random.default_rng(0)
+    index = pd.MultiIndex.from_product([range(4), range(120)], names=["run", "episode"])
+    return {
+        name: pd.DataFrame({"reward": rng.normal(-600, 50, len(index))}, index=index).reset_index()
+        for name in ("A2C", "PPO")
+    }
+
+
+def labelled(axes):
+    return {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+
+
+def test_training_curves_show_every_run_and_the_interquartile_mean(logs):
+    (axes,) = training_curves(logs, optimum=-140.0, window=20).axes
+    lines = labelled(axes)
+    assert set(lines) == {"A2C: interquartile mean of 4", "PPO: interquartile mean of 4", "optimum"}
+    assert len(axes.lines) == 2 * (4 + 1) + 1
+    assert len(axes.collections) == 2, "an interval for each"
+    last = logs["PPO"][logs["PPO"].episode >= 99].query("episode < 119").groupby("run").reward.mean()
+    assert lines["PPO: interquartile mean of 4"].get_ydata()[-1] == pytest.approx(iqm(last), abs=5)
+    assert lines["optimum"].get_ydata()[0] == -140.0
+
+
+def test_one_seed_draws_the_runs_that_were_picked(logs):
+    (axes,) = one_seed(logs, {"A2C": 1, "PPO": 3}, window=20).axes
+    lines = labelled(axes)
+    assert set(lines) == {"A2C, seed 1", "PPO, seed 3"}
+    expected = logs["A2C"].query("run == 1").reward.rolling(20).mean().dropna().iloc[-1]
+    assert lines["A2C, seed 1"].get_ydata()[-1] == pytest.approx(expected, abs=15)
+
+
+def test_by_passes_joins_interquartile_means():
+    index = pd.MultiIndex.from_product([LOOKS, [1, 2], range(8)], names=["algorithm", "passes", "run"])
+    runs = pd.DataFrame({"reward": np.arange(len(index), dtype=float), "head": "abs"}, index=index).reset_index()
+    _, (axes,) = by_passes(runs, "reward", "head", {"abs": "title"})
+    for name, line in labelled(axes).items():
+        here = runs[runs.algorithm == name]
+        np.testing.assert_allclose(line.get_ydata(), [iqm(here[here.passes == n].reward) for n in (1, 2)])

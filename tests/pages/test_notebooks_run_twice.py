@@ -1,0 +1,155 @@
+"""Every notebook run in a kernel that may not write or ask the network: each cell twice in a row, then all of it again.
+
+One execution serves all three questions, because it is what takes time: the same text every time, no file written
+outside the temporary folder, nobody asked beyond this machine.
+"""
+
+import copy
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import nbclient
+import nbformat
+import notebook_checks
+import pytest
+from notebook_checks import NOTEBOOKS
+
+ROOT = pathlib.Path(__file__).parents[2]
+COPIED = ("lecture_utils", "notebooks", "data", "figures", "pyproject.toml", "constraints.txt")
+
+# Runs in the kernel before the notebook. ZeroMQ's sockets, the kernel's own, are not Python's and go on.
+ALONE = r"""
+import os, sys
+
+CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.utime"}
+CHANGES |= {"shutil.copyfile", "shutil.move", "shutil.rmtree", "sqlite3.connect"}
+
+def _refuse(event, arguments, checkout=os.environ["CHECKOUT"], scratch=os.environ["SCRATCH"], changes=CHANGES, os=os):
+    if event == "open":
+        path, mode, flags = arguments
+        writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+        changed = [path] if writes and not isinstance(path, int) else []
+    else:
+        changed = arguments[:2 if event == "os.rename" else 1] if event in changes else []
+    for path in changed:
+        path = os.path.realpath(os.fsdecode(path)) if path is not None else checkout
+        if path.startswith(checkout) or not path.startswith((scratch, "/dev/", "\\\\.\\")):
+            raise PermissionError(f"the notebook writes {path}")
+    if event in ("socket.connect", "socket.sendto", "socket.bind", "socket.getaddrinfo"):
+        host = arguments[0] if event == "socket.getaddrinfo" else arguments[1][0]
+        if not isinstance(arguments[-1], (str, bytes)) and host not in ("127.0.0.1", "::1", "localhost", None, ""):
+            raise OSError(f"the notebook asked for {host} on the network")
+
+sys.addaudithook(_refuse)
+"""
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory):
+    """A copy of what a notebook can reach, and the environment of a kernel that takes it for the checkout."""
+    scratch = tmp_path_factory.getbasetemp().resolve()
+    folder = scratch / "checkout"
+    for name in COPIED:
+        place = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        folder.mkdir(exist_ok=True)
+        place(ROOT / name, folder / name)
+    environment = {"CHECKOUT": folder, "SCRATCH": scratch, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {
+        "MPLCONFIGDIR": scratch / "matplotlib",
+        "IPYTHONDIR": scratch / "ipython",
+        **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch),
+    }
+    environment = {**os.environ, **{name: str(value) for name, value in environment.items()}}
+    # Matplotlib says, where it takes long, that it looks through the fonts for the first time.
+    subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], env=environment, check=True)
+    return folder, environment
+
+
+def contents(folder):
+    """{path: checksum} of every file."""
+    files = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    return {path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def run_twice(notebook, folder, checkout):
+    """The cells that print something else when run again, each as its first words: at once, or with the notebook."""
+    copied, environment = checkout
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    order = [cell for cell in cells for _ in range(2)] + cells
+    runs = [nbformat.from_dict({**copy.deepcopy(cell), "id": f"cell-{i}"}) for i, cell in enumerate(order)]
+    before = contents(copied)
+    everything = nbformat.from_dict({**notebook, "cells": [nbformat.v4.new_code_cell(ALONE), *runs]})
+    client = nbclient.NotebookClient(
+        everything, timeout=300, coalesce_streams=True, resources={"metadata": {"path": str(folder)}}
+    )
+    client.execute(env=environment)
+    runs = everything.cells[1:]
+    after = contents(copied)
+    assert {path for path in before | after if before.get(path) != after.get(path)} == set(), "files of the checkout"
+    first, at_once, again = runs[: 2 * len(cells) : 2], runs[1 : 2 * len(cells) : 2], runs[2 * len(cells) :]
+    return [
+        notebook_checks.source(one)[:80]
+        for one, *others in zip(first, at_once, again, strict=True)
+        if "nbval-ignore-output" not in notebook_checks.tags(one)
+        and any(notebook_checks.text_outputs(one) != notebook_checks.text_outputs(other) for other in others)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS[::-1], ids=lambda path: path.stem)  # the longest are among the last
+def test_same_text_every_time_and_nothing_written(path, checkout):
+    assert run_twice(nbformat.read(path, as_version=4), checkout[0] / "notebooks", checkout) == []
+
+
+def of_cells(*cells):
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+
+
+@pytest.mark.slow
+def test_what_differs_the_second_time_is_noticed(tmp_path, checkout):
+    at_once = ["n = 0", "n += 1\nprint(n)"]
+    again = ["print(m := globals().get('later', 0))", "later = 1"]
+    halves = "import time\nprint('one ', end='')\ntime.sleep(globals().get('pause', 0))\npause = 0.5\nprint('line')"
+    told = run_twice(of_cells(*at_once, *again, "print('the same')", halves), tmp_path, checkout)
+    assert told == [at_once[1], again[0]]
+
+
+REFUSED = {
+    'import socket\nsocket.create_connection(("192.0.2.1", 80), 1)': "OSError: the notebook asked for 192.0.2.1",
+    'import socket\nsocket.getaddrinfo("example.org", 80)': "OSError: the notebook asked for example.org",
+    'import urllib.request\nurllib.request.urlopen("http://example.org")': "the notebook asked for example.org",
+    'open("result.csv", "w")': "PermissionError: the notebook writes",
+    'import pathlib\npathlib.Path("../data/new").touch()': "PermissionError: the notebook writes",
+    '(pathlib.Path.home() / "x").mkdir()': "PermissionError: the notebook writes",
+    'import os\nos.remove("../data/ppo.csv")': "PermissionError: the notebook writes",
+    'os.rename(os.environ["SCRATCH"] + "/a", "../data/ppo.csv")': "PermissionError: the notebook writes",
+}
+
+
+@pytest.mark.slow
+def test_a_cell_that_does_more_is_refused(checkout):
+    notebook = of_cells(ALONE, *REFUSED)
+    client = nbclient.NotebookClient(
+        notebook, allow_errors=True, resources={"metadata": {"path": str(checkout[0] / "notebooks")}}
+    )
+    client.execute(env=checkout[1])
+    for cell, says in zip(notebook.cells[1:], REFUSED.values(), strict=True):
+        assert [says in f"{output.ename}: {output.evalue}" for output in cell.outputs] == [True], cell.source
+
+
+@pytest.mark.slow
+def test_what_another_process_writes_is_noticed(checkout):
+    cell = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'open(\"new.txt\", \"w\")'])"
+    with pytest.raises(AssertionError, match=r"new\.txt"):
+        run_twice(of_cells(cell), checkout[0] / "notebooks", checkout)
+    (checkout[0] / "notebooks" / "new.txt").unlink()
+
+
+@pytest.mark.slow
+def test_the_temporary_folder_may_be_written(checkout):
+    cell = "import tempfile, pathlib\nwith tempfile.TemporaryDirectory() as f: pathlib.Path(f, 'x').write_text('1')"
+    assert run_twice(of_cells(cell), checkout[0] / "notebooks", checkout) == []

@@ -1,0 +1,92 @@
+"""The files around the notebooks agree with each other."""
+
+import pathlib
+import re
+import subprocess
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = pathlib.Path(__file__).parents[2]
+CONDA_NAMES = {
+    "gymnasium-classic_control": "gymnasium",
+    "matplotlib-base": "matplotlib",
+    "pytorch": "torch",
+    "dask-core": "dask",
+}
+
+
+def declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [r for group in project["optional-dependencies"].values() for r in group]
+    requirements = [Requirement(r) for r in project["dependencies"] + extras]
+    return {r.name: str(r.specifier) for r in requirements} | {"python": project["requires-python"]}
+
+
+def in_environment(text):
+    """Package -> range, of conda's and of pip's lines."""
+    lines = re.findall(r"^\s*- ([\w.-]+)((?:[<>=!~]=?[\w.,<>=!~]+)?)$", text, flags=re.M)
+    return {CONDA_NAMES.get(name, name): spec for name, spec in lines if name not in {"conda-forge", "pip"}}
+
+
+def pinned():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def test_environment_agrees_with_pyproject():
+    assert in_environment((ROOT / "environment.yml").read_text()) == declared()
+
+
+def test_a_disagreeing_environment_is_noticed():
+    text = (ROOT / "environment.yml").read_text()
+    assert in_environment(text.replace("numpy>=2.0", "numpy>=1.0")) != declared()
+    assert in_environment(text.replace("  - scipy>=1.13\n", "")) != declared()
+
+
+def test_constraints_pin_every_dependency_within_its_range():
+    versions = {name.lower().replace("_", "-"): version for name, version in pinned().items()}
+    assert versions["torch"] == "2.13.0"
+    for name, specifier in declared().items():
+        if name != "python":
+            assert Requirement(f"{name}{specifier}").specifier.contains(versions[name.lower().replace("_", "-")]), name
+
+
+def tracked():
+    try:
+        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    return listed.splitlines()
+
+
+def test_top_level_holds_what_the_layout_names():
+    names = {"notebooks", "lecture_utils", "data", "figures", "tests", "environment.yml", "README.md", "pyproject.toml"}
+    names |= {"constraints.txt", "Makefile", "LICENSE", "CITATION.cff"}
+    assert {path.split("/")[0] for path in tracked() if not path.startswith(".")} <= names
+
+
+def test_readme_names_only_what_exists():
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.M))
+    assert {"lecture", "test"} <= set(re.findall(r"(?:^|`)make ([a-z-]+)", readme, flags=re.M)) <= targets
+    for target in re.findall(r"\]\(([^)#]+)\)", readme):
+        assert "://" in target or (ROOT / target).exists(), target
+    assert not re.search(r"!\[\s*\]", readme), "an image without alternative text"
+    listed = set(re.findall(r"notebooks/(\w+)\.ipynb", readme))
+    assert listed == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+
+def test_nothing_private_in_the_repository():
+    for path in tracked():
+        file = ROOT / path
+        if file.suffix in {".py", ".md", ".toml", ".yml", ".txt", ".ipynb", ".svg", ".csv"} and "test" not in path:
+            assert not re.search(r"/(?:work|tmp|home|root)/\w", file.read_text(encoding="utf-8")), path
+
+
+def test_ci_runs_the_commands_of_the_readme():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "make lecture" in script
+    assert "make test" in script
+    assert re.search(r'make test\n(.*\n)*test -z "\$\(git status --porcelain\)"', script), "a clean checkout afterwards"
