@@ -54,7 +54,9 @@ _share = _number(lambda x: 0 <= x <= 1, "a number in [0, 1]")
 _at_least_zero = _number(lambda x: 0 <= x < math.inf, "a finite number of at least 0")
 _positive = _number(lambda x: 0 < x < math.inf, "a finite number above 0")
 _limit = _number(lambda x: 0 < x <= np.finfo(np.float32).max, "a finite number above 0")
-_half_width = _number(lambda x: x >= 0, "a number of at least 0 (inf: not clipped), or a pair of them, below and above 1")
+_half_width = _number(
+    lambda x: x >= 0, "a number of at least 0 (inf: not clipped), or a pair of them, below and above 1"
+)
 _seed = _number(lambda x: isinstance(x, int) and 0 <= x < 2**63, "")
 
 # Of every field of a recipe: whether a value is accepted, and what the field takes.
@@ -118,7 +120,7 @@ def limit(name, value):
 def band(clip):
     """(below, above) of a clip, which is one number for both, or such a pair."""
     clip = _value("clip", clip, *RANGES["clip"])
-    return clip if isinstance(clip, tuple) else (clip, clip)
+    return tuple(map(float, clip if isinstance(clip, tuple) else (clip, clip)))
 
 
 def instance(name, value, kind, default):
@@ -297,6 +299,6 @@ def spaces(agent, observation_space, action_space):
     if not ((action_space.low == -bound) & (action_space.high == bound)).all():
         raise ValueError(
             f"the agent's actions are in [-{bound:g}, {bound:g}] (its action_limit), but env's action space is "
-            f"{action_space!r}, from {action_space.low} to {action_space.high}: give the agent another action_limit, or "
-            f"env a gymnasium.wrappers.RescaleAction(env, -{bound:g}, {bound:g})"
+            f"{action_space!r}, from {action_space.low} to {action_space.high}: give the agent another limit, or wrap: "
+            f"gymnasium.wrappers.RescaleAction(env, -{bound:g}, {bound:g})"
         )

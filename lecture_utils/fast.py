@@ -44,7 +44,7 @@ def adam_step(optimizer, moving):
 
 
 def on_arrays(network):
-    """The same function of arrays (R, B, O), for acting: a policy gives mean and std, each (R, B, A), an MLP (R, B, out).
+    """The same function of arrays (R, B, O), for acting: mean and std, each (R, B, A), or an MLP's outputs (R, B, out).
 
     Small products on the CPU take NumPy a fifth of torch's time, and acting is 200 of them an episode. Large ones NumPy
     would spread over threads that nothing here limits: they go through torch, as on every other device. The function

@@ -4,7 +4,6 @@ import dataclasses
 import os
 import pathlib
 
-import numpy as np
 import torch
 
 from lecture_utils import checks

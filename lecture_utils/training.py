@@ -173,9 +173,11 @@ def train(agent, episodes=3000, progress=True):
         raise ValueError(f"episodes must be a multiple of episodes_per_update, {h.episodes_per_update}, and above 0, "
                          f"got {episodes!r}")  # fmt: skip
     if 0 < h.anneal_updates < agent.updates + episodes // h.episodes_per_update:
-        last = h.anneal_updates * h.episodes_per_update
-        warnings.warn(f"the step sizes are 0 from episode {last} on (anneal_updates={h.anneal_updates}): nothing is "
-                      "learned after it; hyperparameters.replace(anneal_updates=...) stretches the recipe", stacklevel=2)  # fmt: skip
+        warnings.warn(
+            f"the step sizes are 0 from episode {h.anneal_updates * h.episodes_per_update} on (anneal_updates="
+            f"{h.anneal_updates}): nothing is learned after it. A recipe.replace(anneal_updates=...) lasts longer",
+            stacklevel=2,
+        )
     log, first = [], agent.episodes
     fast.keep_freed_memory()
     with (

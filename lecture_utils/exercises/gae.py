@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lecture_utils.advantages import gae
+from lecture_utils import gae
 from lecture_utils.exercises.choices import judge_choices
 from lecture_utils.exercises.judge import Task, judge, plain
 from lecture_utils.experiments.true_advantages import load_true_advantages

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from torch.distributions import Normal
 
+from lecture_utils import clipped_surrogate, probability_ratio
 from lecture_utils.exercises.choices import judge_choices
 from lecture_utils.exercises.judge import Task, judge, with_gradient
 from lecture_utils.exercises.ratio_and_clip import draw
 from lecture_utils.experiments.data_files import DATA
 from lecture_utils.experiments.faulty_runs import SICK, side_by_side
-from lecture_utils.objectives import clipped_surrogate, probability_ratio
 
 CASES = [(sign, place) for sign in (1, -1) for place in ("below", "inside", "above")]
 

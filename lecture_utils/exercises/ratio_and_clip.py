@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
+from lecture_utils import clipped_surrogate, probability_ratio
 from lecture_utils.exercises.choices import judge_choices
 from lecture_utils.exercises.judge import Task, judge, with_gradient
-from lecture_utils.objectives import clipped_surrogate, probability_ratio
 
 CASES = [(sign, place) for sign in (1, -1) for place in ("below", "inside", "above")]
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import torch
 
-from lecture_utils.objectives import clipped_surrogate, surrogate
+from lecture_utils import clipped_surrogate, surrogate
 
 # The lecture's rows: the sign of A and the interval of r, each end as (offset, how many epsilons).
 LECTURE_ROWS = (

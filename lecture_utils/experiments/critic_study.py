@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from lecture_utils.advantages import monte_carlo
+from lecture_utils import monte_carlo
 
 
 def train_critic(agent, rollout, passes=8):

@@ -28,11 +28,16 @@ def checked(name, folder=DATA, command="make data"):
 
 
 def read_table(path, columns, command="make data", skiprows=0):
-    """The CSV file at `path` as a DataFrame; ValueError unless it has rows, and exactly these columns."""
+    """The CSV file at `path` as a DataFrame; ValueError unless it has rows, and exactly these columns.
+
+    A log that was recorded before training told `kl_after` has NaN there.
+    """
     try:
         table = pd.read_csv(path, skiprows=skiprows)
     except ValueError as error:  # pandas' own errors, and text that is none
         raise ValueError(f"{path} is not a table ({error}); `{command}` makes it again") from None
+    if set(columns) - set(table.columns) == {"kl_after"}:
+        table = table.reindex(columns=columns)
     if tuple(table.columns) != tuple(columns) or table.empty:
         raise ValueError(
             f"{path} has {len(table)} rows of columns {list(table.columns)}, not of {list(columns)}: made by another "

@@ -6,11 +6,9 @@ setting; it takes hours of processor time, can be stopped, and then goes on wher
 
 import torch
 
-from lecture_utils.agents import PPO
+from lecture_utils import PPO, Hyperparameters, clipped_surrogate, policy_gradient, probability_ratio, surrogate
 from lecture_utils.experiments.data_files import DATA, ROOT, write_checksums
 from lecture_utils.experiments.sweep import Setting, load_recorded, sweep
-from lecture_utils.hyperparameters import Hyperparameters
-from lecture_utils.objectives import clipped_surrogate, policy_gradient, probability_ratio, surrogate
 
 FOLDER = DATA / "passes"
 ALGORITHMS = ("A2C", "unclipped", "PPO")

@@ -7,13 +7,13 @@ setting; it takes about half an hour on two cores, can be stopped, and then goes
 import numpy as np
 import pandas as pd
 
+from lecture_utils import TUNED, TUNED_EPISODES, Hyperparameters, fixed_starts
 from lecture_utils.experiments.data_files import DATA, ROOT, write_checksums
 from lecture_utils.experiments.museum import BUGS
 from lecture_utils.experiments.optimal import optimal_returns
 from lecture_utils.experiments.statistics import interval, iqm
 from lecture_utils.experiments.sweep import Setting, load_recorded, sweep
-from lecture_utils.hyperparameters import TUNED, TUNED_EPISODES, Hyperparameters
-from lecture_utils.pendulum import EPISODE_STEPS, fixed_starts
+from lecture_utils.pendulum import EPISODE_STEPS
 
 FOLDER = DATA / "details"
 SEEDS = range(16)

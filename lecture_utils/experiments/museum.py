@@ -1,4 +1,4 @@
-"""A museum of bugs: common mistakes in PPO, each one line of `agents.py` replaced, as an agent class to train.
+"""A museum of bugs: common mistakes in PPO, each one line of `ppo.py` replaced, as an agent class to train.
 
 A bug is planted in the source of one method and the rest is inherited, so what differs is what the label shows.
 """
@@ -6,8 +6,7 @@ A bug is planted in the source of one method and the rest is inherited, so what 
 import inspect
 import textwrap
 
-from lecture_utils import agents
-from lecture_utils.agents import A2C, PPO
+from lecture_utils import A2C, PPO, ppo
 
 
 def planted(name, doc, method, right, wrong):
@@ -18,7 +17,7 @@ def planted(name, doc, method, right, wrong):
     source = textwrap.dedent(inspect.getsource(method))
     if source.count(right) != 1:
         raise ValueError(f"{method.__qualname__} must say {right!r} exactly once, it does {source.count(right)} times")
-    namespace = dict(vars(agents))
+    namespace = dict(vars(ppo))
     exec(compile(source.replace(right, wrong).replace("super()", "super(PPO, self)"), f"<{name}>", "exec"), namespace)
     changed = {method.__name__: namespace[method.__name__]}
     # What PPO extends with super() has to stand between PPO and A2C, everything else before PPO.
@@ -79,8 +78,8 @@ ActionClipped = planted(
     "ActionClipped",
     "The action is clipped to the limits and then scored: the log-probability is that of another action.",
     A2C.prepare,
-    "rollout.action, rollout.log_prob",
-    "rollout.action.clip(-self.action_limit, self.action_limit), rollout.log_prob",
+    "flat(rollout.action)",
+    "flat(rollout.action.clip(-self.action_limit, self.action_limit))",
 )
 CutIsEnd = planted(
     "CutIsEnd",
@@ -128,8 +127,8 @@ LeakAcrossRuns = planted(
     "LeakAcrossRuns",
     "Advantages are normalised over all runs together: a run depends on its neighbours.",
     A2C.prepare,
-    "standardize(advantage) if",
-    "standardize(advantage.flatten()).view_as(advantage) if",
+    "standardize(flat(advantage)) if",
+    "standardize(flat(advantage).flatten()).view(self.runs, -1) if",
 )
 MaximumOfBranches = planted(
     "MaximumOfBranches",

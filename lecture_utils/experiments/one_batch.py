@@ -6,10 +6,10 @@ import scipy.stats
 import torch
 from torch.distributions import Normal, kl_divergence
 
+from lecture_utils import probability_ratio
+from lecture_utils.adam import Adam
 from lecture_utils.experiments.recordings import load_agent
-from lecture_utils.objectives import probability_ratio
-from lecture_utils.optimizers import Adam
-from lecture_utils.rollouts import collect_episodes
+from lecture_utils.training import collect_episodes
 
 
 def ready_to_learn(name, updates=5):

@@ -11,8 +11,9 @@ import pathlib
 
 import numpy as np
 
+from lecture_utils import PendulumVectorEnv, fixed_starts
 from lecture_utils.experiments.data_files import DATA, checked, read_arrays, write_checksums
-from lecture_utils.pendulum import EPISODE_STEPS, MAX_SPEED, MAX_TORQUE, TIME_STEP, PendulumVectorEnv, fixed_starts
+from lecture_utils.pendulum import EPISODE_STEPS, MAX_SPEED, MAX_TORQUE, TIME_STEP
 
 FILE = "optimal.npz"
 STORED = 2  # every second node of the solved grid is kept in each direction

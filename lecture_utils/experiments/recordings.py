@@ -15,8 +15,7 @@ import platform
 import pandas as pd
 import torch
 
-from lecture_utils import checkpoints
-from lecture_utils.agents import A2C, PPO
+from lecture_utils import A2C, PPO, saving, train
 from lecture_utils.experiments.data_files import (
     DATA,
     ROOT,
@@ -26,7 +25,7 @@ from lecture_utils.experiments.data_files import (
     write_checksums,
     write_table,
 )
-from lecture_utils.training import LOG_COLUMNS, train
+from lecture_utils.training import LOG_COLUMNS
 
 RECORDED = "<!-- below this line: written by `make data` -->"
 
@@ -52,7 +51,7 @@ def load_agent(name, device="cpu", folder=DATA):
     """The recorded agent `name`: "ppo" or "a2c" after 3,000 episodes, "ppo_early" or "a2c_early" after 250."""
     _check_name(name, [*AGENTS, *(f"{algorithm}_early" for algorithm in AGENTS)])
     path = checked(f"{name}.pt", folder)
-    return checkpoints.load(AGENTS[name.removesuffix("_early")], path, device, remedy="`make data` makes it again")
+    return saving.load(AGENTS[name.removesuffix("_early")], path, device, remedy="`make data` makes it again")
 
 
 def _check_name(name, names):

@@ -20,9 +20,8 @@ from stable_baselines3.common.distributions import DiagGaussianDistribution
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
-from lecture_utils.agents import PPO
-from lecture_utils.hyperparameters import TUNED
-from lecture_utils.rollouts import Rollout, torch_threads
+from lecture_utils import PPO, TUNED, Rollout
+from lecture_utils.fast import torch_threads
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
@@ -184,13 +183,14 @@ def our_updates(hyperparameters, start, rollouts, seed=0, algorithm=PPO):
     agent_steps, log = [], []
     step = agent.critic_optimizer.step
 
-    def record_and_step():  # the critic's optimiser steps last: then the gradients of both are there
+    def record_and_step(*args, **kwargs):  # the critic's optimiser steps last: then the gradients of both are there
         agent_steps.append(_flat(_our_tensors(agent, _gradient)))
-        step()
+        step(*args, **kwargs)
 
     agent.critic_optimizer.step = record_and_step
     for rollout in rollouts:
-        losses = {name: float(value[0]) for name, value in agent.update(rollout).items() if name != "approx_kl"}
+        told = agent.update(rollout)
+        losses = {name: float(x[0]) for name, x in told.items() if name not in ("approx_kl", "kl_after")}
         log.append(Update(losses, np.stack(agent_steps), _flat(_our_tensors(agent))))
         agent_steps.clear()
     return log

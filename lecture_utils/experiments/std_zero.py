@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lecture_utils.agents import PPO
+from lecture_utils import PPO
 from lecture_utils.experiments.data_files import DATA, checked, read_table, write_checksums, write_table
-from lecture_utils.rollouts import collect_episodes
-from lecture_utils.training import flushed_denormals
+from lecture_utils.fast import flushed_denormals
+from lecture_utils.training import collect_episodes
 
 FILE = "std_zero.csv"
 COLUMNS = ("seed", "computed", "zeros", "first_zero")

@@ -16,11 +16,10 @@ import time
 import numpy as np
 import pandas as pd
 
-from lecture_utils.agents import A2C, PPO
+from lecture_utils import A2C, PPO, Hyperparameters, TrainingDiverged, evaluate, train
 from lecture_utils.experiments.data_files import checked, read_exactly, read_table
-from lecture_utils.hyperparameters import Hyperparameters
-from lecture_utils.rollouts import evaluate, torch_threads
-from lecture_utils.training import LOG_COLUMNS, TrainingDiverged, train
+from lecture_utils.fast import torch_threads
+from lecture_utils.training import LOG_COLUMNS
 
 COLUMNS = ("run", *LOG_COLUMNS[1:], "score_sampled", "score_mean", "seconds")
 SAVE_EVERY = 60.0  # seconds of training that may be lost

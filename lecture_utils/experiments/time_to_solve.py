@@ -10,12 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lecture_utils.agents import PPO
+from lecture_utils import PPO, TUNED, TUNED_EPISODES, PendulumVectorEnv, evaluate, fixed_starts, train
 from lecture_utils.experiments.data_files import DATA, checked, read_table, write_checksums, write_table
-from lecture_utils.hyperparameters import TUNED, TUNED_EPISODES
-from lecture_utils.pendulum import EPISODE_STEPS, PendulumVectorEnv, fixed_starts
-from lecture_utils.rollouts import evaluate
-from lecture_utils.training import train
+from lecture_utils.pendulum import EPISODE_STEPS
 
 FILE = "time_to_solve.csv"
 COLUMNS = ("program", "seed", "samples", "seconds", "score")

@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lecture_utils.advantages import gae
+from lecture_utils import PendulumVectorEnv, fast, gae
 from lecture_utils.experiments import recordings
 from lecture_utils.experiments.data_files import DATA, checked, read_arrays, write_checksums
-from lecture_utils.pendulum import PendulumVectorEnv
-from lecture_utils.rollouts import collect_episodes
+from lecture_utils.training import collect_episodes
 
 FILE = "true_advantages.npz"
 CONTINUATIONS = 1024
@@ -137,7 +136,7 @@ def measure(agent, critics, states, actions, *, lambdas=LAMBDAS, continuations=1
 def _continue(agent, state, first_action, continuations, horizon, rng):
     """Observations (H + 1, 2 C, O) and rewards (2, C, H) from `state`; the first half begins with `first_action`."""
     envs = PendulumVectorEnv(2 * continuations, max_episode_steps=horizon + 1)
-    policy = agent.actor.on_arrays()
+    policy = fast.on_arrays(agent.actor)
     observations = np.empty((horizon + 1, 2 * continuations, agent.obs_dim), dtype=np.float32)
     rewards = np.empty((horizon, 2 * continuations))
     observations[0], _ = envs.reset(options={"state": np.tile(state, (2 * continuations, 1))})
@@ -153,7 +152,7 @@ def _continue(agent, state, first_action, continuations, horizon, rng):
 
 def _first_advantages(critic, observations, rewards, gamma, lambdas):
     """GAE at the first step of every continuation, (L, 2, C); the cut at the horizon is bootstrapped."""
-    value = critic.on_arrays()
+    value = fast.on_arrays(critic)
     # Step by step: the layers' outputs of all steps at once would not fit into the cache, and take five times as long.
     values = np.stack([value(x[None])[0, :, 0] for x in observations], axis=-1).astype(np.float64)
     values = values.reshape(*rewards.shape[:-1], -1)

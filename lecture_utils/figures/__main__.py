@@ -4,12 +4,12 @@ import os
 
 import matplotlib.pyplot as plt
 
+from lecture_utils import fixed_starts
 from lecture_utils.experiments.optimal import optimal_returns
 from lecture_utils.experiments.recordings import ROOT, load_log
 from lecture_utils.figures.a2c_vs_ppo import training_curves
 from lecture_utils.figures.ppo_training import learning_curves
 from lecture_utils.figures.style import STYLE
-from lecture_utils.pendulum import fixed_starts
 
 FIGURES = {
     "ppo_training": lambda: learning_curves(load_log("ppo"), window=100),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lecture_utils.advantages import gae
+from lecture_utils import gae
 from lecture_utils.figures.style import LINE_STYLES, PALETTE, new_figure
 
 MARKERS = ("o", "s", "^", "D")

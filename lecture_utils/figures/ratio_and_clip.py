@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
+from lecture_utils import clipped_surrogate, surrogate
 from lecture_utils.figures.style import LINE_STYLES, PALETTE, new_figure
-from lecture_utils.objectives import clipped_surrogate, surrogate
 
 SERIES = dict(zip(("blue", "orange", "green"), LINE_STYLES, strict=False))
 MARKERS = "osD"

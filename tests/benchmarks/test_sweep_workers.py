@@ -26,7 +26,7 @@ def test_two_workers_are_nearly_twice_one(tmp_path, capsys):
         for workers in (1, 2):
             cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
             opened += [cluster, client := distributed.Client(cluster)]
-            client.run(__import__, "lecture_utils.agents")  # warm up
+            client.run(__import__, "lecture_utils.ppo")  # warm up
             contestants[f"{workers} worker" + "s" * (workers > 1)] = lambda c=client: swept(c)
         try:
             times = in_turn(contestants, ROUNDS, clock=time.perf_counter)

@@ -68,7 +68,7 @@ class PlainA2C(PlainPPO):
 
 
 class PlainTuned:
-    """One update of the tuned recipe for one run, action dimension A, from weights copied out of the agent."""
+    """Updates of the tuned recipe for one run, action dimension A, from weights copied out of the agent."""
 
     def __init__(self, agent, run):
         def network(outputs):
@@ -82,6 +82,8 @@ class PlainTuned:
         self.log_std = nn.Parameter(agent.actor.log_std[run, 0].detach().clone())
         self.generator = torch.Generator()
         self.generator.set_state(agent.generators[run].get_state())
+        self.networks = [*self.actor.parameters(), self.log_std], list(self.critic.parameters())
+        self.optimizer = torch.optim.Adam([*self.networks[0], *self.networks[1]])
 
     def policy(self, observation):
         return Normal(2 * self.actor(observation), 2 * self.log_std.exp())
@@ -97,9 +99,7 @@ class PlainTuned:
         target = advantage + value.flatten()
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         observation, action = observation.flatten(0, 1), action.flatten(0, 1)
-        lr = 5e-3 * (1 - updates_before / 24)
-        networks = [*self.actor.parameters(), self.log_std], list(self.critic.parameters())
-        optimizer = torch.optim.Adam([*networks[0], *networks[1]], lr=lr)
+        self.optimizer.param_groups[0]["lr"] = 5e-3 * (1 - updates_before / 24)
         for self.passes in range(1, 11):
             order, log_ratios = torch.randperm(len(advantage), generator=self.generator), []
             for i in order.split(400):
@@ -107,11 +107,11 @@ class PlainTuned:
                 ratio = log_ratios[-1].exp()
                 gain = torch.minimum(ratio * advantage[i], ratio.clamp(0.8, 1.2) * advantage[i])
                 error = (self.critic(observation[i])[:, 0] - target[i]) ** 2
-                optimizer.zero_grad()
+                self.optimizer.zero_grad()
                 (error - gain).mean().backward()
-                for parameters in networks:
+                for parameters in self.networks:
                     nn.utils.clip_grad_norm_(parameters, 0.5)
-                optimizer.step()
+                self.optimizer.step()
             log_ratio = torch.cat(log_ratios)
             if (log_ratio.exp() - 1 - log_ratio).mean() > target_kl:
                 break

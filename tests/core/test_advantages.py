@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from stable_baselines3.common.buffers import RolloutBuffer
 
-from lecture_utils.advantages import NotFinite, gae, monte_carlo, one_step, standardize
+from lecture_utils import gae, monte_carlo, one_step
+from lecture_utils.checks import NotFinite
+from lecture_utils.ppo import standardize
 
 
 def masks_truncation(rewards, values, next_values, terminated, **factors):
@@ -155,10 +157,10 @@ def test_standardize_works_on_each_run_alone():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rewards": np.zeros(4)}, "rewards, values, next_values and terminated must have one shape"),
+        ({"rewards": np.zeros(4)}, "rewards, values, next_values, terminated must have one shape"),
         ({"terminated": np.zeros((3, 1))}, "must have one shape"),
-        ({"gae_lambda": 1.5}, r"gae_lambda must be in \[0, 1\], got 1.5"),
-        ({"gamma": -0.1}, r"gamma must be in \[0, 1\], got -0.1"),
+        ({"gae_lambda": 1.5}, r"gae_lambda must be a number in \[0, 1\], got 1.5"),
+        ({"gamma": -0.1}, r"gamma must be a number in \[0, 1\], got -0.1"),
         ({"gamma": float("nan")}, "gamma must be"),
         ({"rewards": np.array([0, np.nan, 0])}, "rewards must be finite"),
         ({"next_values": np.array([0, np.inf, 0])}, "next_values must be finite"),

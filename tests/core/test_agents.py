@@ -10,7 +10,8 @@ from helpers import doubled, make_rollout, networks, weights
 from plain_updates import PlainA2C, PlainTuned, copy_weights, largest_difference, linears, tensors
 
 from lecture_utils import A2C, PPO, TUNED, Hyperparameters, Rollout
-from lecture_utils.rollouts import collect_episodes
+from lecture_utils.ppo import standardize
+from lecture_utils.training import collect_episodes
 
 PLAIN = {PPO: PlainPPO, A2C: PlainA2C}
 
@@ -140,6 +141,39 @@ def test_log_weighs_minibatches_by_their_size_and_counts_clipping(algorithm):
     assert log["clip_fraction"][0] == pytest.approx(((ratio - 1).abs() > 0.05).double().mean().item())
     assert log["clip_fraction"][0] > 0
     assert log["approx_kl"][0] == pytest.approx((ratio - 1 - ratio.log()).mean().item())
+
+
+@pytest.mark.parametrize(("h", "steps"), [
+    (Hyperparameters(normalize_advantages="minibatch", minibatch_size=4), 9),  # the last minibatch is one sample
+    (Hyperparameters(normalize_advantages="rollout"), 1),
+])  # fmt: skip
+def test_a_single_advantage_is_normalised_to_zero(algorithm, h, steps):
+    agent = algorithm(3, 1, h, seeds=[0, 1])
+    log = agent.update(make_rollout(agent, steps=steps))
+    assert np.isfinite(weights(agent)).all()
+    assert all(np.isfinite(values).all() for name, values in log.items() if name != "explained_variance")
+    assert standardize(torch.tensor([[3.0], [-2.0]])).tolist() == [[0.0], [0.0]]
+    with pytest.raises(
+        ValueError, match="minibatch_size must be at least 2 with normalize_advantages='minibatch', got 1"
+    ):
+        h.replace(minibatch_size=1, normalize_advantages="minibatch")
+
+
+def test_kl_after_is_the_exact_kl_from_before_the_update_to_after_it(algorithm):
+    """Over the rollout's states, in nats; approx_kl is a mean along the update, and its first minibatch is 0."""
+    agent = doubled(algorithm(3, 2, algorithm.default.replace(passes=3), seeds=[0, 1]))
+    rollout = make_rollout(agent)
+    states = torch.as_tensor(rollout.observation).flatten(1, 2)
+    old_mean, old_std = (x.detach() for x in agent.actor(states))
+    log = agent.update(rollout)
+    mean, std = (x.detach() for x in agent.actor(states))
+    by_dimension = (std / old_std).log() + (old_std**2 + (old_mean - mean) ** 2) / (2 * std**2) - 0.5
+    assert log["kl_after"] == pytest.approx(by_dimension.sum(-1).mean(-1).numpy(), rel=1e-9)
+    assert (log["kl_after"] > log["approx_kl"]).all()
+    one_step = doubled(algorithm(3, 1, Hyperparameters(passes=1, minibatch_size=200)))
+    log = one_step.update(make_rollout(one_step))
+    assert log["approx_kl"][0] == pytest.approx(0, abs=1e-12)
+    assert log["kl_after"][0] > 1e-4
 
 
 def test_annealing_reaches_zero_and_stays():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from lecture_utils.diagnostics import approx_kl, clip_fraction, explained_variance
+from lecture_utils.ppo import approx_kl, clip_fraction, explained_variance
 
 
 def test_approx_kl_estimates_the_divergence_between_two_normals():

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from lecture_utils.networks import MLP, STD_FLOOR, GaussianPolicy, RunsLinear
-from lecture_utils.optimizers import Adam, clip_gradients
+from lecture_utils import Hyperparameters, fast, ppo
+from lecture_utils.adam import Adam, clip_gradients
+from lecture_utils.ppo import MLP, STD_FLOOR, GaussianPolicy, RunsLinear
 
 HEADS = list(itertools.product(["tanh", "linear"], ["abs", "softplus", "free"], ["relu", "tanh"]))
 
@@ -20,8 +21,8 @@ def generators(*seeds):
 
 
 def policy(mean_head="tanh", std_head="abs", activation="relu", runs=3, action_dim=2):
-    options = {"mean_head": mean_head, "std_head": std_head, "activation": activation, "gains": None}
-    return GaussianPolicy((3, 16, 16), action_dim, generators(*range(runs)), action_limit=2.0, **options)
+    recipe = Hyperparameters(mean_head=mean_head, std_head=std_head, activation=activation)
+    return GaussianPolicy((3, 16, 16), action_dim, generators(*range(runs)), recipe, 2.0)
 
 
 @pytest.mark.parametrize("outputs", [1, 2, 5])
@@ -48,9 +49,9 @@ def test_orthogonal_start():
     assert torch.allclose(weight @ weight.mT, 2 * torch.eye(8).expand(2, 8, 8), atol=1e-5)
 
 
-@pytest.mark.parametrize("gains", [None, [1.0, 0.01]])
-def test_a_run_starts_alike_alone_and_among_others(gains):
-    together, alone = MLP((3, 8, 2), generators(5, 6, 7), gains=gains), MLP((3, 8, 2), generators(6), gains=gains)
+@pytest.mark.parametrize("gain", [None, 0.01])
+def test_a_run_starts_alike_alone_and_among_others(gain):
+    together, alone = (MLP((3, 8, 2), generators(*seeds), last_gain=gain) for seeds in [(5, 6, 7), (6,)])
     for a, b in zip(together.parameters(), alone.parameters(), strict=True):
         assert torch.equal(a[1:2], b)
 
@@ -61,9 +62,11 @@ def test_on_arrays_equals_forward(heads, monkeypatch):
     x = torch.randn(3, 5, 3)
     with torch.no_grad():
         expected = network(x)
-    monkeypatch.setattr("lecture_utils.networks.LARGE_BATCH", 3)
-    for on_arrays in (network.on_arrays(), network._on_arrays_through_torch):
-        for got, wanted in zip(on_arrays(x.numpy()), expected, strict=True):
+    monkeypatch.setattr(fast, "LARGE_BATCH", 3)
+    on_arrays = fast.on_arrays(network)
+    monkeypatch.setattr(fast, "USED", set())
+    for function in (on_arrays, fast.on_arrays(network)):
+        for got, wanted in zip(function(x.numpy()), expected, strict=True):
             assert got == pytest.approx(wanted.numpy(), abs=1e-6)
             assert got.dtype == np.float32
     assert expected[0].shape == expected[1].shape == (3, 5, 2)
@@ -71,7 +74,7 @@ def test_on_arrays_equals_forward(heads, monkeypatch):
 
 def test_on_arrays_sees_later_changes_of_the_weights():
     network = MLP((3, 8, 2), generators(0))
-    on_arrays, x = network.on_arrays(), np.ones((1, 4, 3), dtype=np.float32)
+    on_arrays, x = fast.on_arrays(network), np.ones((1, 4, 3), dtype=np.float32)
     before = on_arrays(x)
     with torch.no_grad():
         network.layers[-1].bias += 1
@@ -101,7 +104,7 @@ def test_std_cannot_reach_zero(std_head):
 
 
 def test_a_plain_absolute_value_reaches_zero_and_normal_raises(monkeypatch):
-    monkeypatch.setattr("lecture_utils.networks.STD_FLOOR", 0.0)
+    monkeypatch.setattr(ppo, "STD_FLOOR", 0.0)
     with pytest.raises(ValueError, match="scale"):
         [Normal(mean, std) for mean, std in drive_through_zero(policy())]
 

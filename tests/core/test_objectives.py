@@ -1,11 +1,13 @@
 """The objectives, worked by hand and compared with each other."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lecture_utils.objectives import clipped_surrogate, policy_gradient, probability_ratio, surrogate
+from lecture_utils import clipped_surrogate, policy_gradient, probability_ratio, surrogate
+from lecture_utils.ppo import clip_fraction
 
 
 def tensor(*numbers):
@@ -56,7 +58,7 @@ def test_at_the_old_policy_both_gradients_are_that_of_a2c():
 
 @pytest.mark.parametrize("clip", [-0.1, float("nan")])
 def test_bad_clip(clip):
-    with pytest.raises(ValueError, match=f"clip must be at least 0, got {clip}"):
+    with pytest.raises(ValueError, match=f"clip must be a number of at least 0.*, got {clip}"):
         clipped_surrogate(tensor(1.0), tensor(1.0), clip)
 
 
@@ -66,3 +68,32 @@ def test_shapes_that_would_broadcast_and_other_types(f):
         f(torch.zeros(32, 1), torch.zeros(32))
     with pytest.raises(TypeError, match="must be a torch tensor, got list"):
         f(torch.zeros(1), [0.0])
+    with pytest.raises(TypeError, match=r"must be a tensor of real numbers, got torch\.bool"):
+        f(torch.zeros(1), torch.ones(1, dtype=torch.bool))
+
+
+NUMBERS = [0.5, 1, np.float32(0.5), np.int64(2), np.array(0.5), torch.tensor(0.5), torch.tensor(0.5).double()]
+
+
+@pytest.mark.parametrize("f", [probability_ratio, policy_gradient, surrogate, clipped_surrogate])
+@pytest.mark.parametrize("number", NUMBERS, ids=repr)
+def test_a_number_goes_with_any_shape(f, number):
+    x = torch.tensor([[0.4, 1.1], [1.3, 0.9]])
+    same = torch.full_like(x, float(number))
+    for got, expected in [(f(x, number), f(x, same)), (f(number, x), f(same, x))]:
+        assert got.dtype == torch.float32
+        assert torch.equal(got, expected)
+    assert f(torch.tensor(1.0), number).shape == ()
+
+
+def test_a_band_of_two_widths():
+    """DAPO's clip-higher: the upper width alone is larger."""
+    ratio, advantage = tensor(0.5, 0.9, 1.25, 1.5), tensor(-1.0, -1.0, 1.0, 1.0)
+    expected = [-0.8, -0.9, 1.25, 1.28]
+    for pair in [(0.2, 0.28), [0.2, 0.28], np.array([0.2, 0.28])]:
+        assert clipped_surrogate(ratio, advantage, pair).tolist() == pytest.approx(expected)
+        assert clip_fraction(ratio.log(), pair).item() == 0.5
+    assert torch.equal(clipped_surrogate(ratio, advantage, (0.2, 0.2)), clipped_surrogate(ratio, advantage, 0.2))
+    for bad in [(0.2,), (0.2, -0.1), (0.1, 0.2, 0.3), (0.2, None)]:
+        with pytest.raises(ValueError, match=r"clip must be a number of at least 0.*or a pair"):
+            clipped_surrogate(ratio, advantage, bad)

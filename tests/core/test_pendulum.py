@@ -10,7 +10,8 @@ from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.utils.env_match import check_environments_match
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
-from lecture_utils.pendulum import PendulumVectorEnv, fixed_starts, wrap_angle
+from lecture_utils import PendulumVectorEnv, fixed_starts
+from lecture_utils.pendulum import wrap_angle
 
 
 def largest_differences(envs, dtype, seed):

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers import make_rollout, weights
+from helpers import doubled, make_rollout, weights
+from plain_updates import PlainTuned, largest_difference, linears
 
 from lecture_utils import PPO, TUNED, Hyperparameters
-from lecture_utils.rollouts import collect_episodes
+from lecture_utils.training import collect_episodes
 
 FAST = Hyperparameters(passes=6, actor_lr=3e-3)
 SMALL = TUNED.replace(episodes_per_update=1, minibatch_size=50, passes=3, actor_lr=1e-2, target_kl=math.inf)
@@ -43,6 +44,40 @@ def test_a_run_stops_alike_alone_or_among_others(recipe):
     assert 0 < some < 1, "nobody stopped, or everybody: the test would show nothing"
     for run, agent in enumerate(alone):
         np.testing.assert_allclose(weights(together, run), weights(agent, 0), rtol=1e-4, atol=1e-6)
+
+
+def test_ten_updates_equal_those_of_loops_that_break():
+    """A run that sits out draws no order of minibatches, and Adam counts none of the steps that it leaves out."""
+    agent = doubled(PPO(3, 1, TUNED.replace(target_kl=0.003), seeds=[4, 5, 6]))
+    plain = [PlainTuned(agent, run) for run in range(3)]
+    passes = []
+    for k in range(10):
+        rollout = make_rollout(agent, steps=50, seed=k)
+        agent.update(rollout)
+        for run, loop in enumerate(plain):
+            loop.update(rollout, run, updates_before=k, target_kl=0.003)
+        passes.append([loop.passes for loop in plain])
+    passes = np.array(passes)
+    assert 1 < passes.min() < passes.max() == 10
+    assert (passes.min(1) < passes.max(1)).any(), "all stopped together: the test would show little"
+    for run, loop in enumerate(plain):
+        for name in ("actor", "critic"):
+            assert largest_difference(agent, name, run, linears(getattr(loop, name))) < 1e-6
+        assert (agent.actor.log_std[run, 0] - loop.log_std).abs().max() < 1e-6
+
+
+def test_what_a_run_tells_is_of_the_passes_that_it_took():
+    """Beside a run that goes on, one that stopped early logs what it would log alone."""
+    recipe = SMALL.replace(target_kl=0.01)
+    together, alone = PPO(3, 1, recipe, seeds=range(6)), [PPO(3, 1, recipe, seeds=[seed]) for seed in range(6)]
+    for _ in range(3):
+        log = together.update(collect_episodes(together))
+        stopped = together.stopped.clone()
+        for run, agent in enumerate(alone):
+            own = agent.update(collect_episodes(agent))
+            for name, values in log.items():
+                assert values[run] == pytest.approx(own[name][0], rel=1e-2, abs=1e-4), name
+        assert 0 < stopped.float().mean() < 1
 
 
 def test_it_holds_the_policy_closer():

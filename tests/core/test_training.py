@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import multiprocessing
+import warnings
 
 import gymnasium
 import numpy as np
@@ -10,10 +11,9 @@ import pytest
 import torch
 from helpers import Corridor, doubled, make_rollout, networks, weights
 
-from lecture_utils import A2C, PPO, Hyperparameters, Rollout, evaluate, fixed_starts, run_episode, train
-from lecture_utils.advantages import NotFinite
-from lecture_utils.rollouts import collect_episodes
-from lecture_utils.training import LOG_COLUMNS
+from lecture_utils import A2C, PPO, Hyperparameters, Rollout, evaluate, fast, fixed_starts, run_episode, train
+from lecture_utils.checks import NotFinite
+from lecture_utils.training import LOG_COLUMNS, collect_episodes
 
 SMALL = Hyperparameters(hidden=(8,), passes=1)
 
@@ -96,6 +96,45 @@ def test_evaluate_changes_nothing_and_repeats_itself(algorithm):
     assert evaluate(agent.select([1]), 10, deterministic=True) == pytest.approx(mean[1:], abs=0.01)
 
 
+def test_ten_evaluated_episodes_are_the_first_ten_of_a_hundred():
+    agent = PPO(3, 1, seeds=[0, 1])
+    train(agent, 5, progress=False)
+    for deterministic in (False, True):
+        few, many = (evaluate(agent, n, deterministic) for n in (10, 100))
+        np.testing.assert_allclose(few, many[:, :10], atol=0.01)
+    assert np.abs(evaluate(agent, 1) - many[:, :1]).min() > 1
+
+
+def test_a_run_is_the_same_whatever_torchs_default_dtype_is(algorithm):
+    def trained():
+        agent = algorithm(3, 1, SMALL.replace(std_head="free", initialization="orthogonal", shuffle=True), seeds=[3])
+        log = train(agent, 2, progress=False)
+        return weights(agent), log.to_numpy(), evaluate(agent, 3), agent(np.zeros(3))
+
+    before = trained()
+    torch.set_default_dtype(torch.float64)
+    try:
+        for got, expected in zip(trained(), before, strict=True):
+            np.testing.assert_array_equal(got, expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_training_on_after_the_step_sizes_have_shrunk_to_zero_says_so():
+    agent = PPO(3, 1, SMALL.replace(anneal_updates=2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(agent, 2, progress=False)
+    before = weights(agent)
+    with pytest.warns(UserWarning, match=r"step sizes are 0 from episode 2 on \(anneal_updates=2\)") as caught:
+        train(agent, 2, progress=False)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert np.array_equal(weights(agent), before)
+    with pytest.warns(UserWarning, match="from episode 2 on"):  # at the start, not when it is too late
+        train(PPO(3, 1, SMALL.replace(anneal_updates=2)), 3, progress=False)
+
+
 def test_evaluate_equals_a_loop_over_gymnasiums_own_environment():
     agent, env = PPO(3, 1, seeds=[3]), gymnasium.make("Pendulum-v1")
     returns = []
@@ -135,6 +174,92 @@ def test_run_episode_on_other_box_environments(algorithm):
     car.update(rollout)
 
 
+@pytest.mark.parametrize("std_head", ["abs", "softplus", "free"])
+def test_an_episode_of_a_plain_environment_warns_of_nothing(std_head):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run_episode(gymnasium.make("Pendulum-v1"), PPO(3, 1, SMALL.replace(std_head=std_head)))
+
+
+def test_acting_while_learning_mixes_no_old_weights_with_new_ones():
+    """The function that acts reads every weight at every call, the free standard deviation too."""
+    agent = PPO(3, 1, SMALL.replace(std_head="free", actor_lr=0.1))
+    act, x = fast.on_arrays(agent.actor), np.ones((1, 1, 3), dtype=np.float32)
+    agent.update(make_rollout(agent))
+    with torch.no_grad():
+        expected = [part.numpy() for part in agent.actor(torch.as_tensor(x))]
+    for got, wanted in zip(act(x), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+
+def test_numpys_numbers_are_numbers():
+    numbers = Hyperparameters(
+        gamma=np.float32(0.5), passes=np.int64(3), clip=np.array(0.25), shuffle=np.True_, hidden=np.array([4, 8]),
+        target_kl=np.float64(0.1), anneal_updates=np.array(7), minibatch_size=np.uint8(16),
+    )  # fmt: skip
+    assert numbers == Hyperparameters(gamma=0.5, passes=3, clip=0.25, shuffle=True, hidden=(4, 8), target_kl=0.1,
+                                      anneal_updates=7, minibatch_size=16)  # fmt: skip
+    assert {type(x) for x in vars(numbers).values()} == {int, float, str, bool, tuple}
+    assert {type(x) for x in numbers.hidden} == {int}
+    agent = PPO(np.array(3), np.int8(1), numbers, seeds=np.arange(2), action_limit=np.float32(2.0))
+    assert agent.select(np.array([1])).seeds == (1,)
+    assert len(train(agent, np.array(2), progress=False)) == 4
+    assert evaluate(agent, np.int16(3)).shape == (2, 3)
+    with pytest.raises(ValueError, match="passes must be a whole number"):
+        Hyperparameters(passes=np.float64(3.0))
+    with pytest.raises(ValueError, match="gamma must be a number"):
+        Hyperparameters(gamma=np.array([0.5]))
+
+
+def test_a_recipe_takes_a_band_of_two_widths():
+    agent = PPO(3, 1, SMALL.replace(clip=[0.2, np.float32(0.5)], passes=4), seeds=[0, 1])
+    assert agent.hyperparameters.clip == (0.2, 0.5)
+    assert np.isfinite(list(agent.update(make_rollout(agent)).values())).all()
+
+
+class Bounded(gymnasium.Env):
+    """Any bounds of the action, a step at a time."""
+
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (3,))
+
+    def __init__(self, low, high):
+        self.action_space = gymnasium.spaces.Box(np.float32(low), np.float32(high))
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(3, dtype=np.float32), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        return np.zeros(3, dtype=np.float32), 0.0, False, True, {}
+
+
+BOUNDS = {
+    "MountainCarContinuous": (lambda: gymnasium.make("MountainCarContinuous-v0"), 2, "-1.0, 1.0"),
+    "rescaled": (lambda: gymnasium.wrappers.RescaleAction(gymnasium.make("Pendulum-v1"), -1.0, 1.0), 3, "-1.0, 1.0"),
+    "asymmetric": (lambda: Bounded([-2], [1]), 3, r"\[-2.\] to \[1.\]"),
+    "different dimensions": (lambda: Bounded([-2, -1], [2, 1]), 3, r"\[-2. -1.\] to \[2. 1.\]"),
+    "unbounded": (lambda: Bounded([-np.inf], [np.inf]), 3, "inf"),
+}
+
+
+@pytest.mark.parametrize("kind", BOUNDS)
+def test_bounds_that_are_not_the_agents_are_named(kind):
+    make_env, obs_dim, bounds = BOUNDS[kind]
+    env = make_env()
+    dims = env.action_space.shape[0]
+    with pytest.raises(ValueError, match=rf"actions are in \[-2, 2\] \(its action_limit\), but env's.*{bounds}"):
+        run_episode(env, PPO(obs_dim, dims, SMALL))
+
+
+def test_bounds_that_are_the_agents_are_taken():
+    assert run_episode(Bounded([-0.1, -0.1], [0.1, 0.1]), PPO(3, 2, SMALL, action_limit=0.1)).reward.size == 1
+    rescaled = gymnasium.wrappers.RescaleAction(gymnasium.make("Pendulum-v1"), -1.0, 1.0)
+    assert np.abs(run_episode(rescaled, PPO(3, 1, SMALL, action_limit=1)).action).max() <= 1
+    for call in (lambda agent: train(agent, 1, progress=False), lambda agent: evaluate(agent, 1), collect_episodes):
+        with pytest.raises(ValueError, match=r"actions are in \[-1, 1\] \(its action_limit\)"):
+            call(PPO(3, 1, SMALL, action_limit=1))
+
+
 def spoil(rollout, **changes):
     return Rollout(**{**vars(rollout), **changes})
 
@@ -160,6 +285,10 @@ BAD = {
     "dimensions": (
         lambda a: run_episode(gymnasium.make("MountainCarContinuous-v0"), a), ValueError,
         "agent takes 3 observation dimension",
+    ),
+    "a vector environment": (
+        lambda a: run_episode(gymnasium.make_vec("Pendulum-v1", num_envs=2), a), TypeError,
+        "env must be one environment, got a vector environment of 2",
     ),
     "many runs": (
         lambda a: run_episode(gymnasium.make("Pendulum-v1"), PPO(3, 1, SMALL, seeds=[0, 1])), ValueError,

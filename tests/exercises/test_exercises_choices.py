@@ -9,7 +9,7 @@ from lecture_utils.exercises.a2c_vs_ppo import NUMBERS_OF_RUNS, QUESTIONS, share
 from lecture_utils.exercises.details_that_matter import _bug
 from lecture_utils.exercises.verdict import NOT_ATTEMPTED, RIGHT, WRONG
 from lecture_utils.experiments.faulty_runs import BUGS, FAULTS, RECIPE, SICK
-from lecture_utils.rollouts import collect_episodes
+from lecture_utils.training import collect_episodes
 
 CASES = [f"A {sign} 0, ratio {place} the band" for sign in "><" for place in ("below", "inside", "above")]
 TABLE = dict(zip(CASES, ["up", "up", "none", "none", "down", "down"], strict=True))

@@ -12,7 +12,7 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from lecture_utils import PPO, TUNED, Hyperparameters, advantages, agents
+from lecture_utils import PPO, TUNED, Hyperparameters, gae, ppo
 from lecture_utils.experiments.stable_baselines3 import (
     SB3_DIFFERENCES,
     differences_table,
@@ -159,9 +159,7 @@ def test_a_change_is_seen(theirs, mistake):
 
 def test_a_biased_standard_deviation_is_seen(theirs, monkeypatch):
     """One part in two hundred: 1/n in place of 1/(n - 1) in the normalisation of a hundred advantages."""
-    monkeypatch.setattr(
-        agents, "standardize", lambda x: (x - x.mean(-1, True)) / (x.std(-1, correction=0, keepdim=True))
-    )
+    monkeypatch.setattr(ppo, "standardize", lambda x: (x - x.mean(-1, True)) / (x.std(-1, correction=0, keepdim=True)))
     assert difference(theirs)["gradients"] > SAME
 
 
@@ -169,9 +167,9 @@ def test_a_cut_taken_for_an_end_is_seen(theirs, monkeypatch):
     def ended(rewards, values, next_values, terminated, **kwargs):
         terminated = terminated.copy()
         terminated[..., -1] = True
-        return advantages.gae(rewards, values, next_values, terminated, **kwargs)
+        return gae(rewards, values, next_values, terminated, **kwargs)
 
-    monkeypatch.setattr(agents, "gae", ended)
+    monkeypatch.setattr(ppo, "gae", ended)
     assert difference(theirs)["gradients"] > SAME
 
 

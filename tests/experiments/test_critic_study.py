@@ -8,7 +8,7 @@ import torch
 
 from lecture_utils import PPO
 from lecture_utils.experiments.critic_study import critic_error, train_critic
-from lecture_utils.rollouts import collect_episodes
+from lecture_utils.training import collect_episodes
 
 
 @pytest.fixture

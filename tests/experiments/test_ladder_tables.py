@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lecture_utils import fixed_starts
 from lecture_utils.experiments.ladder import (
     BUG_RECIPES,
     LADDER,
@@ -20,7 +21,6 @@ from lecture_utils.experiments.ladder import (
 )
 from lecture_utils.experiments.museum import BUGS
 from lecture_utils.experiments.optimal import optimal_returns
-from lecture_utils.pendulum import fixed_starts
 
 OPTIMUM = optimal_returns(fixed_starts(100)).mean()
 

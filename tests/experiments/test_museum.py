@@ -10,7 +10,7 @@ from helpers import make_rollout, weights
 from lecture_utils import A2C, PPO, TUNED, train
 from lecture_utils.experiments import museum
 from lecture_utils.experiments.museum import BUGS, label, planted
-from lecture_utils.rollouts import collect_episodes
+from lecture_utils.training import collect_episodes
 
 RECIPE = TUNED.replace(episodes_per_update=2, minibatch_size=100, passes=2, anneal_updates=0, entropy_coef=0.01)
 

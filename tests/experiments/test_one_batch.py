@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lecture_utils.agents import PPO
+from lecture_utils import PPO, clipped_surrogate, surrogate
 from lecture_utils.experiments.one_batch import (
     across_runs,
     climb,
@@ -17,7 +17,6 @@ from lecture_utils.experiments.one_batch import (
     readable,
     ready_to_learn,
 )
-from lecture_utils.objectives import clipped_surrogate, surrogate
 
 
 class ShiftedPolicy:

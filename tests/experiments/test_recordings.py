@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import weights
 
-from lecture_utils import A2C, PPO
+from lecture_utils import A2C, PPO, train
 from lecture_utils.experiments import recordings
 from lecture_utils.experiments.recordings import (
     AGENTS,
@@ -18,7 +18,7 @@ from lecture_utils.experiments.recordings import (
     write_checksums,
     write_readme,
 )
-from lecture_utils.training import LOG_COLUMNS, train
+from lecture_utils.training import LOG_COLUMNS
 
 TINY = {"seeds": [3, 4], "episodes": 6, "early": 2, "chunk": 2}
 

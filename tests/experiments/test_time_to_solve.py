@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from lecture_utils import TUNED_EPISODES
 from lecture_utils.experiments.time_to_solve import COLUMNS, SOLVED, load_time_to_solve, tuned, until_solved, watched
-from lecture_utils.hyperparameters import TUNED_EPISODES
 
 
 def test_samples_and_seconds_are_those_of_the_updates_so_far():

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from lecture_utils import PendulumVectorEnv
 from lecture_utils.experiments.recordings import load_log
 from lecture_utils.figures.ppo_training import DIAGNOSTICS, diagnostics, observed, state_grid, state_maps
-from lecture_utils.pendulum import PendulumVectorEnv
 
 CELLS = (5, 3)
 
