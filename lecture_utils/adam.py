@@ -15,8 +15,7 @@ class Adam:
 
     def __init__(self, parameters, lr, betas=(0.9, 0.999), eps=1e-8):
         self.parameters, self.lr, self.betas, self.eps = list(parameters), lr, betas, eps
-        first = self.parameters[0]
-        self.steps = torch.zeros(len(first), dtype=torch.float32, device=first.device)  # (R,)
+        self.steps = torch.zeros(len(self.parameters[0]), dtype=torch.float32, device=self.parameters[0].device)  # (R,)
         self.apart = False  # whether the counts may differ
         self.moments = []  # (first, second) for each parameter; the first step makes them, in its number format
 
@@ -34,8 +33,6 @@ class Adam:
             clip_gradients(self.parameters, max_norm)
         self.moments = self.moments or [(torch.zeros_like(p), torch.zeros_like(p)) for p in self.parameters]
         moving = None if sit_out is None or not sit_out.any() else ~sit_out
-        if moving is not None and not moving.any():
-            return
         self.steps += 1 if moving is None else moving.to(self.steps)
         self.apart = self.apart or moving is not None
         if fast.adam_step(self, moving):
@@ -58,15 +55,13 @@ class Adam:
         Raises ValueError for moments that do not have the parameters' shapes.
         """
         shapes = [tuple(p.shape) for p in self.parameters]
-        for moments in zip(*state["moments"], strict=True):
-            if [tuple(x.shape) for x in moments] != shapes:
-                raise ValueError(f"moments must have shapes {shapes}, got {[tuple(x.shape) for x in moments]}")
+        for got in ([tuple(x.shape) for x in moments] for moments in zip(*state["moments"], strict=True)):
+            if got != shapes:
+                raise ValueError(f"moments must have shapes {shapes}, got {got}")
         self.steps = state["steps"].to(self.steps).expand_as(self.steps).clone()
         self.apart = bool((self.steps != self.steps[0]).any())
-        self.moments = [
-            (m.to(p, copy=True), v.to(p, copy=True))
-            for p, (m, v) in zip(self.parameters, state["moments"], strict=bool(state["moments"]))
-        ]
+        pairs = zip(self.parameters, state["moments"], strict=bool(state["moments"]))
+        self.moments = [(m.to(p, copy=True), v.to(p, copy=True)) for p, (m, v) in pairs]
 
 
 def clip_gradients(parameters, max_norm):

@@ -4,7 +4,6 @@ Where a number is asked for, NumPy's scalars and arrays without axes are numbers
 """
 
 import math
-import numbers
 import sys
 
 import gymnasium
@@ -21,17 +20,9 @@ class NotFinite(ValueError):
         super().__init__(f"{name} must be finite, got NaN or infinity at {self.runs} of its first axis")
 
 
-# Numbers and choices
-
-
 def plain(x):
-    """NumPy's scalars and arrays without axes as Python's; whatever else it is, unchanged."""
+    """NumPy's scalars and arrays without axes as Python's numbers; whatever else it is, unchanged."""
     return x.item() if isinstance(x, np.generic) or (isinstance(x, np.ndarray) and x.ndim == 0) else x
-
-
-def _whole(least):
-    takes = f"a whole number of at least {least}"
-    return lambda x: isinstance(x, int) and not isinstance(x, bool) and x >= least, takes
 
 
 def _number(accepts, takes):
@@ -42,63 +33,53 @@ def _number(accepts, takes):
     return accepted, takes
 
 
+def _whole(least):
+    return _number(lambda x: isinstance(x, int) and x >= least, f"a whole number of at least {least}")
+
+
 def _choice(*names):
     return lambda x: isinstance(x, str) and x in names, "one of " + ", ".join(map(repr, names))
-
-
-def _is_band(x):
-    return isinstance(x, tuple) and len(x) == 2 and all(_half_width[0](end) for end in x)
 
 
 _share = _number(lambda x: 0 <= x <= 1, "a number in [0, 1]")
 _at_least_zero = _number(lambda x: 0 <= x < math.inf, "a finite number of at least 0")
 _positive = _number(lambda x: 0 < x < math.inf, "a finite number above 0")
 _limit = _number(lambda x: 0 < x <= np.finfo(np.float32).max, "a finite number above 0")
-_half_width = _number(
-    lambda x: x >= 0, "a number of at least 0 (inf: not clipped), or a pair of them, below and above 1"
-)
-_seed = _number(lambda x: isinstance(x, int) and 0 <= x < 2**63, "")
+_width = _number(lambda x: x >= 0, "a number of at least 0 (inf: not clipped), or a pair of them: below 1 and above 1")
+_seed = _number(lambda x: isinstance(x, int) and 0 <= x < 2**63, "one or more whole numbers in [0, 2**63), one a run")
 
 # Of every field of a recipe: whether a value is accepted, and what the field takes.
 RANGES = {
-    "gamma": _share,
-    "gae_lambda": _share,
-    "clip": (lambda x: _half_width[0](x) or _is_band(x), _half_width[1]),
-    "entropy_coef": _at_least_zero,
-    "actor_lr": _positive,
-    "critic_lr": _positive,
-    "minibatch_size": _whole(1),
-    "passes": _whole(1),
-    "episodes_per_update": _whole(1),
-    "mean_head": _choice("tanh", "linear"),
-    "std_head": _choice("abs", "softplus", "free"),
-    "score_action": _choice("clipped", "sampled"),
+    "gamma": _share, "gae_lambda": _share, "entropy_coef": _at_least_zero,
+    "actor_lr": _positive, "critic_lr": _positive, "reward_scale": _positive,
+    "clip": (lambda x: _width[0](x) or (isinstance(x, tuple) and len(x) == 2 and all(map(_width[0], x))), _width[1]),
+    "minibatch_size": _whole(1), "passes": _whole(1), "episodes_per_update": _whole(1), "anneal_updates": _whole(0),
+    "mean_head": _choice("tanh", "linear"), "std_head": _choice("abs", "softplus", "free"),
+    "score_action": _choice("clipped", "sampled"), "normalize_advantages": _choice("no", "rollout", "minibatch"),
+    "activation": _choice("relu", "tanh"), "initialization": _choice("default", "orthogonal"),
+    "hidden": (lambda x: _all(_whole(1), x), "a tuple of widths, each a whole number of at least 1"),
     "shuffle": (lambda x: isinstance(x, bool), "True or False"),
-    "normalize_advantages": _choice("no", "rollout", "minibatch"),
-    "reward_scale": _positive,
-    "hidden": (
-        lambda x: isinstance(x, tuple) and len(x) > 0 and all(map(_whole(1)[0], x)),
-        "a tuple of widths, each a whole number of at least 1",
-    ),
-    "activation": _choice("relu", "tanh"),
-    "initialization": _choice("default", "orthogonal"),
-    "anneal_updates": _whole(0),
     "max_grad_norm": _number(lambda x: x > 0, "a number above 0 (inf: never)"),
     "target_kl": _number(lambda x: x > 0, "a number above 0, in nats (inf: never)"),
-}
+}  # fmt: skip
+
+
+def _all(range_of_each, x):
+    return isinstance(x, tuple) and len(x) > 0 and all(map(range_of_each[0], x))
 
 
 def _value(name, value, accepts, takes):
-    is_sequence = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1)
-    converted = tuple(map(plain, value)) if is_sequence else plain(value)
+    """value in Python's own types, a list or an array as a tuple; ValueError where it is not accepted."""
+    several = np.iterable(value) and not isinstance(value, (str, bytes, dict, set))
+    converted = tuple(map(plain, value)) if several else plain(value)
     if not accepts(converted):
         raise ValueError(f"{name} must be {takes}, got {value!r:.80}")
     return converted
 
 
 def recipe(fields):
-    """The fields of Hyperparameters, name -> value, each in Python's own types."""
-    fields = {name: _value(name, value, *RANGES[name]) for name, value in fields.items()}
+    """The fields of Hyperparameters, name -> value."""
+    fields = {name: field(name, value) for name, value in fields.items()}
     if fields["minibatch_size"] == 1 and fields["normalize_advantages"] == "minibatch":
         raise ValueError("minibatch_size must be at least 2 with normalize_advantages='minibatch', got 1: a single "
                          "advantage, less its mean, is 0")  # fmt: skip
@@ -109,8 +90,9 @@ def whole(name, value, least):
     return _value(name, value, *_whole(least))
 
 
-def share(name, value):
-    return _value(name, value, *_share)
+def field(name, value):
+    """A value of a field of a recipe."""
+    return _value(name, value, *RANGES[name])
 
 
 def limit(name, value):
@@ -119,8 +101,18 @@ def limit(name, value):
 
 def band(clip):
     """(below, above) of a clip, which is one number for both, or such a pair."""
-    clip = _value("clip", clip, *RANGES["clip"])
-    return tuple(map(float, clip if isinstance(clip, tuple) else (clip, clip)))
+    clip = field("clip", clip)
+    pair = clip if isinstance(clip, tuple) else (clip, clip)
+    return tuple(float(x) if x < 1e38 else math.inf for x in pair)  # a wider one has no end in single precision
+
+
+def seeds(values):
+    return _value("seeds", values, lambda x: _all(_seed, x), _seed[1])
+
+
+def indices(name, values, count):
+    each = _number(lambda x: isinstance(x, int) and 0 <= x < count, "")
+    return list(_value(name, values, lambda x: _all(each, x), f"a list of indices in [0, {count})"))
 
 
 def instance(name, value, kind, default):
@@ -128,21 +120,6 @@ def instance(name, value, kind, default):
     if value is not None and not isinstance(value, kind):
         raise TypeError(f"{name} must be a {kind.__name__} or None, got {value!r:.80}")
     return default if value is None else value
-
-
-def seeds(values):
-    converted = tuple(map(plain, values)) if np.iterable(values) and not isinstance(values, str) else ()
-    if not converted or not all(map(_seed[0], converted)):
-        raise ValueError(f"seeds must be one or more whole numbers in [0, 2**63), one a run, got {values!r}")
-    return converted
-
-
-def indices(name, values, count):
-    """A list of whole numbers in [0, count)."""
-    converted = list(map(plain, values)) if np.iterable(values) and not isinstance(values, str) else []
-    if not converted or not all(_whole(0)[0](x) and x < count for x in converted):
-        raise ValueError(f"{name} must be a list of indices in [0, {count}), got {values!r:.80}")
-    return converted
 
 
 def device(name):
@@ -154,41 +131,30 @@ def device(name):
     return found
 
 
-# Tensors
-
-
-def tensors(**given):
-    """TypeError unless all are tensors of real numbers."""
-    for name, x in given.items():
-        if not isinstance(x, torch.Tensor):
-            raise TypeError(f"{name} must be a torch tensor, got {type(x).__name__}")
-        if x.is_complex() or x.dtype == torch.bool:
-            raise TypeError(f"{name} must be a tensor of real numbers, got {x.dtype}")
-
-
 def elementwise(**given):
-    """Two tensors of one shape, or one of any shape and a number; returned as tensors."""
-    is_number = {name: isinstance(plain(x), numbers.Real) and not isinstance(x, bool) for name, x in given.items()}
-    given = {name: torch.as_tensor(plain(x)) if is_number[name] else x for name, x in given.items()}
-    tensors(**given)
-    shapes = {name: tuple(x.shape) for name, x in given.items()}
-    if len(set(shapes.values()) - {()}) > 1:
-        raise ValueError(f"{' and '.join(shapes)} must have the same shape, got {shapes}")
+    """Two tensors of one shape, or a tensor of any shape and a number; returned as tensors."""
+    given = {name: torch.as_tensor(plain(x)) if isinstance(plain(x), (int, float)) else x for name, x in given.items()}
+    _tensors(given, may_differ={()})
     return given.values()
 
 
 def samples(**given):
     """Floating-point tensors (..., N), all of one shape."""
-    tensors(**given)
+    _tensors(given)
     for name, x in given.items():
         if not x.is_floating_point() or not x.shape or 0 in x.shape:
             raise ValueError(f"{name} must be a floating-point tensor (..., N), got {x.dtype} of {tuple(x.shape)}")
-    shapes = [tuple(x.shape) for x in given.values()]
-    if len(set(shapes)) > 1:
-        raise ValueError(f"{' and '.join(given)} must have one shape, got {tuple(shapes)}")
 
 
-# Arrays
+def _tensors(given, may_differ=frozenset()):
+    for name, x in given.items():
+        if not isinstance(x, torch.Tensor):
+            raise TypeError(f"{name} must be a torch tensor, got {type(x).__name__}")
+        if x.is_complex() or x.dtype == torch.bool:
+            raise TypeError(f"{name} must be a tensor of real numbers, got {x.dtype}")
+    shapes = {name: tuple(x.shape) for name, x in given.items()}
+    if len(set(shapes.values()) - may_differ) > 1:
+        raise ValueError(f"{' and '.join(shapes)} must have the same shape, got {shapes}")
 
 
 def real_array(name, x, dtype):
@@ -199,45 +165,33 @@ def real_array(name, x, dtype):
 
 
 def episodes(rewards, values, next_values, terminated, truncated):
-    """The arguments of `gae` in one number format, and in place of the last two: alive, uncut, 1 where not masked."""
+    """The arguments of `gae` in one number format; in place of the last two alive and uncut, 1 where not masked."""
     given = {"rewards": rewards, "values": values, "next_values": next_values, "terminated": terminated}
     given |= {} if truncated is None else {"truncated": truncated}
-    if any(isinstance(x, torch.Tensor) for x in given.values()):
-        given = {name: _numbers(name, x, torch.as_tensor, torch.is_complex) for name, x in given.items()}
-        finite, as_float = torch.isfinite, lambda x: x if x.is_floating_point() else x.to(torch.get_default_dtype())
-    else:
-        given = {name: _numbers(name, x, np.asarray, lambda x: x.dtype.kind not in "biuf") for name, x in given.items()}
-        finite, as_float = np.isfinite, lambda x: x if x.dtype.kind == "f" else x.astype(np.float64)
+    of_torch = any(isinstance(x, torch.Tensor) for x in given.values())
+    for name, x in given.items():
+        try:
+            given[name] = x = torch.as_tensor(x) if of_torch else np.asarray(x)
+        except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+            raise TypeError(f"{name} must be an array or a tensor of numbers: {error}") from None
+        if x.is_complex() if of_torch else x.dtype.kind not in "biuf":
+            raise TypeError(f"{name} must be real numbers, got {x.dtype}")
     shapes = {name: tuple(x.shape) for name, x in given.items()}
     if len(set(shapes.values())) > 1 or not shapes["rewards"] or 0 in shapes["rewards"]:
         raise ValueError(f"{', '.join(given)} must have one shape (..., T), got {shapes}")
     for name, x in given.items():
-        if not finite(x).all():
+        if not (torch.isfinite(x) if of_torch else np.isfinite(x)).all():
             raise NotFinite(name, x)
         if name in ("terminated", "truncated") and not ((x == 0) | (x == 1)).all():
             raise ValueError(f"{name} must hold truth values (or 0 and 1), got {x!r}")
-    rewards, values, next_values = (as_float(given[name]) for name in ("rewards", "values", "next_values"))
-    # In the number format of the rest: times gamma, truth values would become single precision.
+    # Whole numbers become floats; masks take the format of the rest: times gamma, they would be in single precision.
+    rewards, values, next_values = (1.0 * given[name] for name in ("rewards", "values", "next_values"))
     nothing = 0 * (rewards + values + next_values)
     alive, uncut = (nothing + (given.get(name, nothing) == 0) for name in ("terminated", "truncated"))
     return rewards, values, next_values, alive, uncut
 
 
-def _numbers(name, x, convert, foreign):
-    try:
-        converted = convert(x)
-    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
-        raise TypeError(f"{name} must be an array or a tensor of numbers: {error}") from None
-    if foreign(converted):
-        raise TypeError(f"{name} must be real numbers, got {converted.dtype}")
-    return converted
-
-
-# Agents, rollouts, environments
-
-
 def agent(x):
-    """TypeError unless it is one of this package's."""
     if not hasattr(x, "hyperparameters") or not hasattr(x, "actor"):
         raise TypeError(f"agent must be an A2C or a PPO, got {x!r:.80}")
 
@@ -246,19 +200,18 @@ def observation(x, agent):
     """x as a finite float32 array (R, O), or (O,) for an agent of one run."""
     x = real_array("observation", x, np.float32)
     takes = [(agent.runs, agent.obs_dim), (agent.obs_dim,)][: 2 if agent.runs == 1 else 1]
-    if x.shape not in takes:
-        raise ValueError(f"observation must have shape {' or '.join(map(str, takes))}, got {x.shape}")
-    if not np.isfinite(x).all():
-        raise ValueError(f"observation must be finite numbers, got {x}")
+    if x.shape not in takes or not np.isfinite(x).all():
+        takes = " or ".join(map(str, takes))
+        raise ValueError(f"observation must have shape {takes}, got {x.shape}; and must be finite numbers, got {x}")
     return x
 
 
 def fields(rollout):
-    """The fields of a Rollout, name -> array: they begin with the same axes (R, E, T), and are finite."""
-    shape, shapes = np.shape(rollout["reward"]), {name: np.shape(x) for name, x in rollout.items()}
+    """The fields of a Rollout, name -> array, begin with the same axes (R, E, T) and hold finite numbers."""
+    shapes = {name: np.shape(x) for name, x in rollout.items()}
     for name, x in rollout.items():
         axes = 4 if name.endswith(("observation", "action")) else 3
-        if shapes[name][:3] != shape or len(shapes[name]) != axes or 0 in shapes[name]:
+        if shapes[name][:3] != shapes["reward"] or len(shapes[name]) != axes or 0 in shapes[name]:
             raise ValueError(f"the fields of a rollout begin with the same axes (R, E, T), got {shapes}")
         if np.asarray(x).dtype.kind not in "biuf":
             raise TypeError(f"{name} must be an array of real numbers, got {np.asarray(x).dtype}")
@@ -271,12 +224,10 @@ def rollout(x, agent):
     needed = ("observation", "action", "log_prob", "reward", "next_observation", "terminated")
     if missing := [name for name in needed if not hasattr(x, name)]:
         raise TypeError(f"rollout must be a Rollout or have its fields, got {x!r:.80} without {missing}")
-    runs, dims = x.observation.shape[0], (x.observation.shape[-1], x.action.shape[-1])
-    if (runs, dims) != (agent.runs, (agent.obs_dim, agent.action_dim)):
-        raise ValueError(
-            f"rollout must hold {agent.runs} run(s) of {agent.obs_dim} observation and {agent.action_dim} action "
-            f"dimensions, got {runs} run(s) of {dims[0]} and {dims[1]}"
-        )
+    got = x.observation.shape[0], x.observation.shape[-1], x.action.shape[-1]
+    if got != (agent.runs, agent.obs_dim, agent.action_dim):
+        raise ValueError(f"rollout must hold {agent.runs} run(s) of {agent.obs_dim} observation and {agent.action_dim} "
+                         "action dimensions, got {} run(s) of {} and {}".format(*got))  # fmt: skip
 
 
 def starts(x):
@@ -295,10 +246,10 @@ def spaces(agent, observation_space, action_space):
             raise TypeError(f"the {name} space of env must be a Box, got {space!r}")
         if int(np.prod(space.shape)) != dim:
             raise ValueError(f"the agent takes {dim} {name} dimension(s), but env's {name} space is {space!r}")
-    bound = np.asarray(agent.action_limit, dtype=action_space.dtype)
-    if not ((action_space.low == -bound) & (action_space.high == bound)).all():
+    bound, low, high = np.asarray(agent.action_limit, action_space.dtype), action_space.low, action_space.high
+    if not ((low == -bound) & (high == bound)).all():
         raise ValueError(
             f"the agent's actions are in [-{bound:g}, {bound:g}] (its action_limit), but env's action space is "
-            f"{action_space!r}, from {action_space.low} to {action_space.high}: give the agent another limit, or wrap: "
+            f"{action_space!r}, from {low} to {high}: give the agent another action_limit, or env a wrapper, "
             f"gymnasium.wrappers.RescaleAction(env, -{bound:g}, {bound:g})"
         )

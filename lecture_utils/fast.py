@@ -24,7 +24,7 @@ def adam_step(optimizer, moving):
     the rest would depend on R. Such parameters, a bias of the last layer for one, it gets run by run, and all
     parameters once the runs' counts of steps differ.
     """
-    if "adam" not in USED:
+    if "adam" not in USED or (moving is not None and not moving.any()):
         return False
     counts, rows = optimizer.steps.unbind(), []
     runs = range(len(counts)) if moving is None else moving.nonzero().flatten().tolist()
@@ -107,32 +107,24 @@ def torch_threads(limit):
         torch.set_num_threads(before)
 
 
-def threads_worth_having(agent):
-    """One where the products of a layer are small: they lose more by sharing the work than they gain."""
+@contextlib.contextmanager
+def training(agent):
+    """What makes training faster while it lasts.
+
+    threads: one where the products of a layer are small, which lose more by sharing the work than they gain.
+    memory: every step takes and frees the same megabytes. glibc returns them to the system, which clears each page
+      before it gives it again; but not blocks smaller than one that was freed before, and here is the largest that
+      counts. So up to 62 MB stay with this process.
+    denormals: numbers below 1e-38 count as zero, in this thread. Where units of a network die, Adam's moments fade into
+      such numbers, a third of them in a long training, and each takes the processor a hundred times as long.
+    """
     h = agent.hyperparameters
     small = agent.runs * h.minibatch_size * max(h.hidden) ** 2 < SMALL_PRODUCT
-    return 1 if small and "threads" in USED else torch.get_num_threads()
-
-
-@contextlib.contextmanager
-def flushed_denormals():
-    """Numbers below 1e-38 count as zero inside, in this thread.
-
-    Where units of a network die, Adam's moments fade into such numbers, a third of them in a long training, and the
-    processor takes a hundred times as long for each: without this, the lecture's recipe takes twice as long.
-    """
-    torch.set_flush_denormal("denormals" in USED)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-
-
-def keep_freed_memory():
-    """Freed memory stays with this process, up to 62 MB, where the C library is glibc; elsewhere nothing happens.
-
-    Every step takes and frees the same megabytes. glibc returns them to the system, which clears each page before it
-    gives it again; but not blocks smaller than one that was freed before, and here is the largest that counts.
-    """
     if "memory" in USED:
         torch.empty(31 * 2**20, dtype=torch.uint8)
+    torch.set_flush_denormal("denormals" in USED)
+    try:
+        with torch_threads(1 if small and "threads" in USED else torch.get_num_threads()):
+            yield
+    finally:
+        torch.set_flush_denormal(False)

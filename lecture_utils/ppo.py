@@ -152,7 +152,7 @@ def gae(rewards, values, next_values, terminated, *, gamma, gae_lambda, truncate
     Source: equation 16 of Schulman et al. 2016, arXiv 1506.02438. Shapes that disagree and numbers out of their range
     are a ValueError, what is no array of real numbers a TypeError.
     """
-    gamma, gae_lambda = checks.share("gamma", gamma), checks.share("gae_lambda", gae_lambda)
+    gamma, gae_lambda = checks.field("gamma", gamma), checks.field("gae_lambda", gae_lambda)
     rewards, values, next_values, alive, uncut = checks.episodes(rewards, values, next_values, terminated, truncated)
     advantages = rewards + gamma * alive * next_values - values  # the temporal-difference errors delta, to begin with
     trace = gamma * gae_lambda * alive * uncut
@@ -240,9 +240,9 @@ class A2C:
 
         sizes, orthogonal = (self.obs_dim, *h.hidden), h.initialization == "orthogonal"
         gains = (0.01, 1.0) if orthogonal else (None, None)  # Andrychowicz et al. 2021, arXiv 2006.05990
-        self.actor = GaussianPolicy(sizes, self.action_dim, self.generators, h, self.action_limit, gains[0])
-        self.critic = MLP((*sizes, 1), self.generators, h.activation, gains[1])
-        self.actor, self.critic = self.actor.to(self.device), self.critic.to(self.device)
+        actor = GaussianPolicy(sizes, self.action_dim, self.generators, h, self.action_limit, gains[0])
+        critic = MLP((*sizes, 1), self.generators, h.activation, gains[1])
+        self.actor, self.critic = actor.to(self.device), critic.to(self.device)
         self.old_critic = copy.deepcopy(self.critic)
         self.actor_optimizer = Adam(self.actor.parameters(), h.actor_lr)
         self.critic_optimizer = Adam(self.critic.parameters(), h.critic_lr)
@@ -321,9 +321,9 @@ class A2C:
         log_ratio = torch.cat(log_ratios, dim=-1)  # (R, N)
         weights = log_ratio.new_tensor([x.shape[-1] / log_ratio.shape[-1] for x in log_ratios])  # the last one is short
         losses = torch.einsum("s,slr->lr", weights, torch.stack(losses))  # (steps, 3, R) -> (3, R)
-        outside, kl = clip_fraction(log_ratio, self.hyperparameters.clip), approx_kl(log_ratio)
-        names = ("loss_act", "loss_v", "loss_ent", "clip_fraction", "approx_kl")
-        return dict(zip(names, (*losses, outside, kl), strict=True))
+        log = dict(zip(("loss_act", "loss_v", "loss_ent"), losses, strict=True))
+        outside = clip_fraction(log_ratio, self.hyperparameters.clip)
+        return log | {"clip_fraction": outside, "approx_kl": approx_kl(log_ratio)}
 
     def minibatches(self, batch):
         """One pass over the batch: dicts of tensors (R, B, ...)."""

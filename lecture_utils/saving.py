@@ -12,10 +12,7 @@ FORMAT = 1
 
 
 def save(agent, path, resumable=True):
-    """Write the agent to a file, whole or not at all. Without `resumable` the optimisers' moments are left out.
-
-    Raises FileNotFoundError where the file's folder is missing.
-    """
+    """Write the agent to a file, whole or not at all. Without `resumable` the optimisers' moments are left out."""
     path = pathlib.Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: its folder {path.parent} does not exist")
@@ -48,9 +45,8 @@ def select(agent, runs):
     """A new agent that holds copies of these runs only; runs: a list of indices into the runs axis."""
     runs = checks.indices("runs", runs, agent.runs)
     state = _state(agent, resumable=True)
-    for name in ("actor", "critic"):
+    for name, optimizer in state["optimizers"].items():
         state[name] = {key: x[runs] for key, x in state[name].items()}
-        optimizer = state["optimizers"][name]
         optimizer["steps"] = optimizer["steps"][runs]
         optimizer["moments"] = [(first[runs], second[runs]) for first, second in optimizer["moments"]]
     state["generators"] = state["generators"][runs]
@@ -76,10 +72,8 @@ def _state(agent, resumable):
 
 
 def _restore(cls, state, device):
-    agent = cls(
-        state["obs_dim"], state["action_dim"], cls.default.replace(**state["hyperparameters"]), seeds=state["seeds"],
-        device=device, action_limit=state["action_limit"],
-    )  # fmt: skip
+    dims, recipe = (state["obs_dim"], state["action_dim"]), cls.default.replace(**state["hyperparameters"])
+    agent = cls(*dims, recipe, state["seeds"], device, action_limit=state["action_limit"])
     agent.actor.load_state_dict(state["actor"])
     agent.critic.load_state_dict(state["critic"])
     agent.refresh()

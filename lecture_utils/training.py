@@ -179,12 +179,7 @@ def train(agent, episodes=3000, progress=True):
             stacklevel=2,
         )
     log, first = [], agent.episodes
-    fast.keep_freed_memory()
-    with (
-        fast.torch_threads(fast.threads_worth_having(agent)),
-        fast.flushed_denormals(),
-        tqdm(total=episodes, disable=not progress, desc="episodes") as bar,
-    ):
+    with fast.training(agent), tqdm(total=episodes, disable=not progress, desc="episodes") as bar:
         try:
             for _ in range(episodes // h.episodes_per_update):
                 rollout = collect_episodes(agent)
@@ -215,12 +210,9 @@ def _frame(log, first):
     if not log:
         return pd.DataFrame({name: np.empty(0, int if name in ("run", "episode") else float) for name in LOG_COLUMNS})
     rewards = np.stack([entry["reward"] for entry in log], axis=1)  # (R, updates, E)
-    runs, updates, per_update = rewards.shape
-    columns = {
-        "run": np.repeat(np.arange(runs), updates * per_update),
-        "episode": np.tile(np.arange(first, first + updates * per_update), runs),
-        "reward": rewards.ravel(),
-    }
-    for name in LOG_COLUMNS[3:]:
+    _, updates, per_update = rewards.shape
+    run, episode = np.divmod(np.arange(rewards.size), updates * per_update)
+    columns = {"run": run, "episode": first + episode, "reward": rewards.ravel()}
+    for name in LOG_COLUMNS[3:]:  # one number an update, beside each of its episodes
         columns[name] = np.repeat(np.stack([entry[name] for entry in log], axis=1).ravel(), per_update)
     return pd.DataFrame(columns)

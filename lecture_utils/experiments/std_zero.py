@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lecture_utils import PPO
+from lecture_utils import PPO, fast
 from lecture_utils.experiments.data_files import DATA, checked, read_table, write_checksums, write_table
-from lecture_utils.fast import flushed_denormals
 from lecture_utils.training import collect_episodes
 
 FILE = "std_zero.csv"
@@ -34,7 +33,7 @@ def record(seeds, episodes=EPISODES, agent=None):
 
     for actor in (agent.actor, agent.old_actor):
         actor.body.register_forward_hook(count)
-    with flushed_denormals():
+    with fast.training(agent):
         for episode in range(episodes):
             agent.update(collect_episodes(agent))
             first[(first < 0) & (zeros > 0)] = episode

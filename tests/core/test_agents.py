@@ -169,7 +169,6 @@ def test_kl_after_is_the_exact_kl_from_before_the_update_to_after_it(algorithm):
     mean, std = (x.detach() for x in agent.actor(states))
     by_dimension = (std / old_std).log() + (old_std**2 + (old_mean - mean) ** 2) / (2 * std**2) - 0.5
     assert log["kl_after"] == pytest.approx(by_dimension.sum(-1).mean(-1).numpy(), rel=1e-9)
-    assert (log["kl_after"] > log["approx_kl"]).all()
     one_step = doubled(algorithm(3, 1, Hyperparameters(passes=1, minibatch_size=200)))
     log = one_step.update(make_rollout(one_step))
     assert log["approx_kl"][0] == pytest.approx(0, abs=1e-12)
