@@ -2,10 +2,9 @@
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
+from gymnasium.vector import AutoresetMode, VectorEnv, utils
 
-from lecture_utils.checks import real_array
+from lecture_utils.checks import real_array, whole
 
 MAX_SPEED = 8.0  # rad/s
 MAX_TORQUE = 2.0  # N m
@@ -21,26 +20,25 @@ class PendulumVectorEnv(VectorEnv):
     sin theta, theta_dot in rad/s; theta = 0 is upright. Actions are (num_envs, 1): torques in N m, clipped to +-2.
     The reward of a step is -(theta^2 + 0.1 theta_dot^2 + 0.001 torque^2), theta wrapped to [-pi, pi). Episodes never
     terminate; they are truncated after `max_episode_steps`, and the step after that resets (Gymnasium's NEXT_STEP).
-
+    `np_random` and `np_random_seed` are tuples as in SyncVectorEnv, so that environment i starts where Pendulum-v1 does
+    with seed s + i; CartPoleVectorEnv's one generator could not. `np_random` takes num_envs generators, or one for all.
+    Raises ValueError for whole numbers below 1 and for any `render_mode` but None: there are no pictures.
     Source: gymnasium/envs/classic_control/pendulum.py; the arithmetic keeps its order and its number formats.
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
 
-    def __init__(self, num_envs=16, max_episode_steps=EPISODE_STEPS):
-        for name, value in {"num_envs": num_envs, "max_episode_steps": max_episode_steps}.items():
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        self.num_envs = int(num_envs)
-        self.max_episode_steps = int(max_episode_steps)
+    def __init__(self, num_envs=16, max_episode_steps=EPISODE_STEPS, render_mode=None):
+        if render_mode is not None:
+            raise ValueError(f"render_mode must be None, got {render_mode!r:.80}")
+        self.num_envs = whole("num_envs", num_envs, 1)
+        self.max_episode_steps = whole("max_episode_steps", max_episode_steps, 1)
         bound = np.array([1.0, 1.0, MAX_SPEED], dtype=np.float32)
-        self.single_observation_space = gymnasium.spaces.Box(-bound, bound, dtype=np.float32)
-        self.single_action_space = gymnasium.spaces.Box(-MAX_TORQUE, MAX_TORQUE, (1,), dtype=np.float32)
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._generators = [None] * self.num_envs
-        self._state = None
-        self._elapsed = 0  # one clock for all: they start, are cut and start again together
+        spaces = gymnasium.spaces.Box(-bound, bound), gymnasium.spaces.Box(-MAX_TORQUE, MAX_TORQUE, (1,))
+        self.single_observation_space, self.single_action_space = spaces
+        self.observation_space, self.action_space = (utils.batch_space(space, self.num_envs) for space in spaces)
+        self._sources = [gymnasium.Env() for _ in range(self.num_envs)]  # each for its generator and seed alone
+        self._state, self._elapsed = None, 0  # one clock for all: they start, are cut and start again together
 
     @property
     def state(self):
@@ -54,26 +52,43 @@ class PendulumVectorEnv(VectorEnv):
             raise ValueError(f"state must be ({self.num_envs}, 2) finite numbers, got shape {value.shape}: {value!r}")
         self._state = value.T.copy()
 
+    np_random = property(lambda self: tuple(source.np_random for source in self._sources))
+    np_random_seed = property(lambda self: tuple(source.np_random_seed for source in self._sources))
+
+    @np_random.setter
+    def np_random(self, value):
+        value = list(value) if np.iterable(value) else [value] * self.num_envs
+        if len(value) != self.num_envs or not all(isinstance(one, np.random.Generator) for one in value):
+            raise ValueError(f"np_random must be a NumPy Generator or {self.num_envs} of them, got {value!r:.80}")
+        for source, one in zip(self._sources, value, strict=True):
+            source.np_random = one  # which makes its seed -1, for not known
+
     def reset(self, *, seed=None, options=None):
         """Start `num_envs` new episodes; returns (observations, {}).
 
-        seed: None, one int s (environment i is seeded s + i) or a list of num_envs ints or Nones.
+        seed: None, a whole number s (environment i is seeded s + i) or num_envs of them or Nones.
         options: None or {"state": (num_envs, 2) array of theta, theta_dot} to start where you say.
         """
-        options = options or {}
-        if set(options) - {"state"}:
+        if set(options or ()) - {"state"}:
             raise ValueError(f"options takes the key 'state' only, got {sorted(options)}")
-        self._seed(seed)
-        self.state = options["state"] if "state" in options else self._draw_starts()
+        if seed is not None:
+            seeds = list(seed) if np.iterable(seed) else [whole("seed", seed, 0) + i for i in range(self.num_envs)]
+            if len(seeds) != self.num_envs:
+                raise ValueError(f"seed must be None, a whole number or {self.num_envs} of them, got {seed!r:.80}")
+            for source, one in zip(self._sources, seeds, strict=True):
+                source.reset(seed=one if one is None else whole("seed", one, 0))
+        if options:
+            self.state = options["state"]
+        else:  # as `uniform` does it, which takes ten times as long with arrays for bounds
+            starts = np.empty((self.num_envs, 2))
+            for generator, start in zip(self.np_random, starts, strict=True):
+                generator.random(out=start)
+            self.state = -START_HIGH + 2 * START_HIGH * starts
         self._elapsed = 0
         return self._observe(), {}
 
     def step(self, actions):
-        """Apply one torque to each pendulum.
-
-        actions: (num_envs, 1), clipped to the torque limit. Returns observations (num_envs, 3), rewards (num_envs,),
-        terminations (num_envs,), truncations (num_envs,) and an empty dict.
-        """
+        """Apply the torques. Returns observations, then rewards, terminations and truncations (num_envs,), and {}."""
         if self._state is None:
             raise RuntimeError("call reset() before step()")
         actions = np.asarray(actions)
@@ -81,53 +96,23 @@ class PendulumVectorEnv(VectorEnv):
             raise TypeError(f"actions must be real numbers, got an array of {actions.dtype}")
         if actions.shape != (self.num_envs, 1):
             raise ValueError(f"actions must have shape ({self.num_envs}, 1), got {actions.shape}")
-        self._elapsed += 1
-        if self._elapsed > self.max_episode_steps:
-            self.state, self._elapsed = self._draw_starts(), 0
-            rewards = np.zeros(self.num_envs)
-        else:
-            rewards = self._swing(actions[:, 0])
         ended = np.zeros((2, self.num_envs), dtype=bool)
+        if self._elapsed >= self.max_episode_steps:
+            return self.reset()[0], np.zeros(self.num_envs), *ended, {}
+        self._elapsed += 1
         ended[1] = self._elapsed == self.max_episode_steps
-        return self._observe(), rewards, *ended, {}
-
-    def _swing(self, torque):
-        """Move all pendulums by one time step; returns the rewards."""
         theta, theta_dot = self._state
-        torque = np.maximum(np.minimum(torque, MAX_TORQUE), -MAX_TORQUE)
+        torque = np.maximum(np.minimum(actions[:, 0], MAX_TORQUE), -MAX_TORQUE)
         cost = wrap_angle(theta) ** 2 + 0.1 * theta_dot**2 + 0.001 * torque**2
         theta_dot = theta_dot + (15.0 * np.sin(theta) + 3.0 * torque) * TIME_STEP
-        self._state = np.empty((2, self.num_envs))
-        np.maximum(np.minimum(theta_dot, MAX_SPEED), -MAX_SPEED, out=self._state[1])
-        np.add(theta, self._state[1] * TIME_STEP, out=self._state[0])
-        return np.negative(cost, out=cost)
+        theta_dot = np.maximum(np.minimum(theta_dot, MAX_SPEED), -MAX_SPEED)
+        self._state = np.array([theta + theta_dot * TIME_STEP, theta_dot])
+        return self._observe(), np.negative(cost, out=cost), *ended, {}
 
     def _observe(self):
-        observation = np.empty((self.num_envs, 3), dtype=np.float32)
-        theta, theta_dot = self._state
-        np.cos(theta, out=observation[:, 0])
-        np.sin(theta, out=observation[:, 1])
-        observation[:, 2] = theta_dot
-        return observation
-
-    def _seed(self, seed):
-        if isinstance(seed, (int, np.integer)):
-            seed = [int(seed) + i for i in range(self.num_envs)]
-        seed = [None] * self.num_envs if seed is None else list(seed)
-        if len(seed) != self.num_envs:
-            raise ValueError(f"seed must be None, an int or {self.num_envs} of them, got a list of {len(seed)}")
-        for i, one in enumerate(seed):
-            if one is not None:
-                self._generators[i] = np.random.default_rng(one)
-
-    def _draw_starts(self):
-        starts = np.empty((self.num_envs, 2))
-        for i, start in enumerate(starts):
-            if self._generators[i] is None:
-                self._generators[i] = np.random.default_rng()
-            self._generators[i].random(out=start)
-        # As `uniform` does it, which takes ten times as long with arrays for bounds.
-        return -START_HIGH + 2 * START_HIGH * starts
+        observations, (theta, theta_dot) = np.empty((self.num_envs, 3), dtype=np.float32), self._state
+        observations[:, 0], observations[:, 1], observations[:, 2] = np.cos(theta), np.sin(theta), theta_dot
+        return observations
 
 
 def wrap_angle(theta):
@@ -136,18 +121,10 @@ def wrap_angle(theta):
 
 
 def fixed_starts(n):
-    """(n, 2) float64 starts (theta in rad, theta_dot in rad/s), the same for everybody.
-
-    Drawn as Pendulum-v1 draws its resets. fixed_starts(100) are the first 100 rows of fixed_starts(300).
-    """
-    if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"n must be a whole number of at least 1, got {n!r}")
-    return np.random.default_rng(0).uniform(-START_HIGH, START_HIGH, (int(n), 2))
+    """(n, 2) float64 starts (theta in rad, theta_dot in rad/s) as Pendulum-v1 draws them; a larger n adds to them."""
+    return np.random.default_rng(0).uniform(-START_HIGH, START_HIGH, (whole("n", n, 1), 2))
 
 
 gymnasium.register(
-    id="lecture/Pendulum-v1",
-    entry_point="gymnasium.envs.classic_control:PendulumEnv",
-    vector_entry_point="lecture_utils.pendulum:PendulumVectorEnv",
-    max_episode_steps=EPISODE_STEPS,
-)
+    "lecture/Pendulum-v1", "gymnasium.envs.classic_control:PendulumEnv", max_episode_steps=EPISODE_STEPS,
+    vector_entry_point="lecture_utils.pendulum:PendulumVectorEnv")  # fmt: skip
