@@ -1,6 +1,6 @@
-"""The helper module of the PPO lecture: ppo.py is the algorithm; the rooms beside it use it, and it uses none of them."""
+"""The helper module of the PPO lecture: ppo.py is the algorithm; the rooms beside it use it, and it none of them."""
 
-from lecture_utils.pendulum import PendulumVectorEnv, fixed_starts
+from lecture_utils.pendulum import PendulumVectorEnv, fixed_starts  # noqa: I001
 from lecture_utils.ppo import (
     A2C, PPO, TUNED, TUNED_EPISODES, Hyperparameters, clipped_surrogate, gae, monte_carlo, one_step, policy_gradient,
     probability_ratio, surrogate,
