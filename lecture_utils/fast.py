@@ -8,7 +8,7 @@ import contextlib
 import numpy as np
 import torch
 
-USED = {"adam", "arrays", "denormals", "memory", "threads"}
+USED = {"adam", "arrays", "denormals", "memory", "threads", "values"}
 
 REGISTER = 16  # numbers in the widest vector register, in single precision
 SMALL_BATCH = 16  # rows up to which NumPy does a product on one thread
@@ -41,6 +41,21 @@ def adam_step(optimizer, moving):
         weight_decay=0.0, amsgrad=False, maximize=False,
     )  # fmt: skip
     return True
+
+
+def values(critic, observation, next_observation):
+    """V(s_t) and V(s_{t+1}), each (R, N, 1), of observations (R, N, O).
+
+    Within an episode the next observation is that of the next step, so its value is known: one forward pass of two.
+    """
+    known = critic(observation)
+    if "values" not in USED:
+        return known, critic(next_observation)
+    new = (next_observation[:, :-1] != observation[:, 1:]).any(-1).any(0)  # (N - 1,), in any run
+    new = torch.cat([new, new.new_ones(1)]).nonzero().squeeze(-1)
+    next_values = known.roll(-1, dims=1)
+    next_values[:, new] = critic(next_observation[:, new])
+    return known, next_values
 
 
 def on_arrays(network):

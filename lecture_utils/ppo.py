@@ -306,7 +306,7 @@ class A2C:
 
         observation, action = flat(rollout.observation), flat(rollout.action)
         with torch.no_grad():
-            values, next_values = self.old_critic(observation), self.old_critic(flat(rollout.next_observation))
+            values, next_values = fast.values(self.old_critic, observation, flat(rollout.next_observation))
         values, next_values = (x.reshape(rollout.reward.shape).cpu().numpy() for x in (values, next_values))
         reward = rollout.reward * h.reward_scale
         advantage = gae(reward, values, next_values, rollout.terminated, gamma=h.gamma, gae_lambda=h.gae_lambda)
