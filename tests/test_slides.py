@@ -162,6 +162,15 @@ def test_a_deck_that_lost_a_font_is_noticed(write_deck, chromium):
         foreign_fonts(chromium, path)
 
 
+def test_brackets_grow_with_what_they_hold(write_deck, chromium):
+    """By the MATH table of the font for formulas, which a smaller copy of the font loses easily."""
+    page, _ = browser.open_page(chromium)
+    page.goto(write_deck(markdown(r"$(a) \left(\frac{\frac{a}{b}}{\frac{c}{d}}\right)$")).as_uri() + "#/1")
+    page.wait_for_function("window.Reveal && Reveal.isReady()")
+    low, _, high, _ = page.evaluate("[...document.querySelectorAll('mo')].map(e => e.getBoundingClientRect().height)")
+    assert high > 2 * low > 0
+
+
 def test_a_formula_that_is_none_stops_the_making(write_deck):
     with pytest.raises(Exception, match=r"(?i)latex|frac|brace|token|command|unknown"):
         write_deck(markdown(r"$\nosuchcommand{x}$"))
