@@ -129,6 +129,15 @@ def slides(notebook):
     return columns
 
 
+def _fonts():
+    """The style sheet of the fonts with the fonts inside."""
+
+    def embed(match):
+        return f"data:font/woff2;base64,{base64.b64encode((HERE / '_static' / match[0]).read_bytes()).decode()}"
+
+    return re.sub(r"fonts/[\w-]+\.woff2", embed, (HERE / "_static" / "fonts.css").read_text(encoding="utf-8"))
+
+
 def deck(path):
     """One notebook as a page of slides that needs no other file."""
     notebook = nbformat.read(path, as_version=4)
@@ -138,7 +147,9 @@ def deck(path):
     template = jinja2.Template((HERE / "_static" / "slides.html").read_text(encoding="utf-8"))
     return template.render(
         title=title,
-        css=[file.read_text(encoding="utf-8") for file in css] + [_formatter.get_style_defs(".reveal pre")],
+        css=[_fonts()]
+        + [file.read_text(encoding="utf-8") for file in css]
+        + [_formatter.get_style_defs(".reveal pre")],
         js=[file.read_text(encoding="utf-8") for file in js],
         columns=slides(notebook),
     )

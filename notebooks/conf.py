@@ -57,7 +57,7 @@ if REPOSITORY:
     }
 html_context = {"default_mode": "auto"}  # light or dark as the reader's system is, until the reader chooses
 html_static_path = ["_static"]
-html_css_files = ["lecture.css"]
+html_css_files = ["fonts.css", "lecture.css"]
 html_js_files = ["lecture.js"]
 html_use_index = False
 html_show_search_summary = False  # it would fetch the pages, which a browser refuses for files

@@ -80,3 +80,81 @@ IMAGES = """async root => {
   }
   return problems;
 }"""
+
+# Every font that the styles name, loaded; a file that is missing or no font is an error.
+LOAD_FONTS = "() => Promise.all([...document.fonts].map(face => face.load())).then(faces => faces.length)"
+
+# A script that stands on the line of its base, or away from it, as where a browser finds no table of a mathematical
+# font. An empty box beside each part shows where its line is.
+SCRIPTS = """root => {
+  const NAMESPACE = "http://www.w3.org/1998/Math/MathML";
+  const line = part => {
+    const row = document.createElementNS(NAMESPACE, "mrow"), mark = document.createElementNS(NAMESPACE, "mspace");
+    part.replaceWith(row);
+    row.append(part, mark);
+    return mark;
+  };
+  const problems = [], places = {msub: ["lower"], msup: ["upper"], msubsup: ["lower", "upper"]};
+  for (const e of root.querySelectorAll("msub, msup, msubsup")) {
+    if (!e.checkVisibility()) continue;
+    const [base, ...scripts] = [...e.children].map(line).map(mark => mark.getBoundingClientRect().y);
+    const {top} = e.children[0].getBoundingClientRect(), em = parseFloat(getComputedStyle(e).fontSize);
+    places[e.tagName].forEach((place, i) => {
+      const beyond = place === "lower" ? scripts[i] - base : base - scripts[i];
+      if (beyond < 0.1 * em) problems.push(`${place} script on the line of its base: ${e.textContent}`);
+      if (place === "upper" && scripts[i] < top) problems.push(`upper script away from its base: ${e.textContent}`);
+    });
+  }
+  return problems;
+}"""
+
+# Marks an element for every character in every style, what stands before and after elements included. Gives the texts
+# whose style begins with no font of the lecture, and the characters that are drawn as one that no font has.
+MARK_TEXTS = r"""() => {
+  const seen = new Set(), problems = [];
+  const canvas = new OffscreenCanvas(40, 40).getContext("2d", {willReadFrequently: true});
+  const drawn = (character, {fontFamily, fontStyle, fontWeight}) => {
+    canvas.clearRect(0, 0, 40, 40);
+    canvas.font = `${fontStyle} ${fontWeight} 20px ${fontFamily}`;
+    canvas.fillText(character, 5, 30);
+    return canvas.getImageData(0, 0, 40, 40).data.join();
+  };
+  const texts = e => {
+    const own = [...e.childNodes].filter(node => node.nodeType === Node.TEXT_NODE).map(node => node.data).join("");
+    const around = ["::before", "::after"].map(place => getComputedStyle(e, place));
+    const words = around.filter(style => style.content.startsWith('"')).map(style => [style.content, style]);
+    return [[own + (e.placeholder ?? ""), getComputedStyle(e)], ...words];
+  };
+  for (const details of document.querySelectorAll("details")) details.open = true;
+  for (const e of document.querySelectorAll("body *")) {
+    if (!e.checkVisibility()) continue;
+    texts(e).forEach(([text, style], place) => {
+      if (!place && text.trim() && !style.fontFamily.startsWith('"Lecture '))
+        problems.push(`${style.fontFamily.slice(0, 40)} for: ${text.trim().slice(0, 40)}`);
+      for (const character of text.replace(/\s/g, "")) {
+        const key = [character, style.fontFamily, style.fontStyle, style.fontWeight].join();
+        if (seen.has(key)) continue;
+        seen.add(key);
+        e.dataset.characters = "";
+        if (drawn(character, style) === drawn("\u0378", style)) problems.push(`no glyph for ${character} in: ${text}`);
+      }
+    });
+  }
+  return problems;
+}"""
+
+
+def foreign_fonts(page):
+    """Texts of an open page that its own fonts do not draw."""
+    page.evaluate(LOAD_FONTS)
+    problems = page.evaluate(MARK_TEXTS)
+    tools = page.context.new_cdp_session(page)
+    tools.send("DOM.enable")
+    tools.send("CSS.enable")
+    root = tools.send("DOM.getDocument")["root"]["nodeId"]
+    marked = tools.send("DOM.querySelectorAll", {"nodeId": root, "selector": "[data-characters]"})["nodeIds"]
+    texts = page.evaluate("[...document.querySelectorAll('[data-characters]')].map(e => e.textContent.slice(0, 40))")
+    for node, text in zip(marked, texts, strict=True):
+        fonts = tools.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
+        problems += [f"{font['familyName']} in: {text}" for font in fonts if not font["isCustomFont"]]
+    return problems

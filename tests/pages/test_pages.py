@@ -88,11 +88,12 @@ def look(chromium, path):
     """Everything wrong with a page at three widths."""
     page, problems = browser.open_page(chromium)
     page.goto(path.as_uri())
+    page.evaluate(browser.LOAD_FONTS)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         found = page.evaluate_handle("document.documentElement").evaluate(LAYOUT)
         problems += [f"at {width} px: {problem}" for problem in found]
-    for check in (browser.FORMULAS, browser.IMAGES):
+    for check in (browser.FORMULAS, browser.IMAGES, browser.SCRIPTS):
         problems += page.evaluate_handle("document.body").evaluate(check)
     page.context.close()
     return problems
@@ -166,6 +167,19 @@ def test_every_page(book, chromium):
     assert {name: problems for name, problems in found.items() if problems} == {}
 
 
+def foreign_fonts(chromium, path):
+    page, problems = browser.open_page(chromium)
+    page.goto(path.as_uri())
+    problems += browser.foreign_fonts(page)
+    page.context.close()
+    return problems
+
+
+def test_every_text_is_drawn_with_the_fonts_of_the_book(book, chromium):
+    found = {path.relative_to(book): foreign_fonts(chromium, path) for path in [*pages(book), book / "search.html"]}
+    assert {name: problems for name, problems in found.items() if problems} == {}
+
+
 def test_links_lead_somewhere(book, chromium):
     assert broken_links(chromium, book) == []
 
@@ -236,6 +250,9 @@ FAULTS = {
     "px wide": '<div style="width: 1500px">wide</div>',
     "cut off": '<div style="overflow-x: auto"><div style="width: 1250px">wide</div></div>',
     "heading levels": "<h4>Too deep</h4>",
+    "on the line of its base": "<math><msub style='display: flex; align-items: end'><mi>x</mi><mi>t</mi></msub></math>",
+    "away from its base": "<math><msup style='display: flex; align-items: end'><mi>x</mi>"
+    "<mn style='margin-bottom: 2em'>2</mn></msup></math>",
     "a dead slider": '<p><input type="range" aria-label="lambda"></p>',
     "planted": "<script>console.error('planted')</script>",
 }
@@ -248,6 +265,30 @@ def test_each_fault_of_a_page_is_noticed(small_book, chromium):
     for sign, fault in FAULTS.items():
         path.write_text(sound.replace("<p>fault</p>", fault.replace("\\\\", "\\")), encoding="utf-8")
         assert any(sign in problem for problem in look(chromium, path)), sign
+
+
+STRANGE = {
+    "serif for": "<p style='font-family: serif'>word</p>",
+    "monospace for": "<p><input style='font-family: monospace' placeholder='word' aria-label='word'></p>",
+    "no glyph for": "<p>\u0379</p>",
+    "in: \u6f22": "<p>\u6f22</p>",
+}
+
+
+def test_a_text_in_a_font_of_the_machine_is_noticed(small_book, chromium):
+    path = small_book("$x_t^2$ and `code`, *all* **right** \u2713\n\n```{raw} html\n<p>strange</p>\n```")
+    assert foreign_fonts(chromium, path) == []
+    sound = path.read_text(encoding="utf-8")
+    for sign, text in STRANGE.items():
+        path.write_text(sound.replace("<p>strange</p>", text), encoding="utf-8")
+        assert any(sign in problem for problem in foreign_fonts(chromium, path)), sign
+
+
+def test_a_missing_font_is_noticed(small_book, chromium):
+    path = small_book("A word.")
+    (path.parent / "_static" / "fonts" / "math.woff2").unlink()
+    with pytest.raises(Exception, match="NetworkError"):
+        look(chromium, path)
 
 
 def test_a_broken_link_is_noticed(small_book, chromium):

@@ -64,7 +64,7 @@ def problems_of(chromium, path):
     for h, v in places:
         page.evaluate(f"Reveal.slide({h}, {v}, 99)")
         slide = page.evaluate_handle("Reveal.getCurrentSlide()")
-        for check in (OUTSIDE, CROWDED, browser.FORMULAS, browser.IMAGES):
+        for check in (OUTSIDE, CROWDED, browser.FORMULAS, browser.IMAGES, browser.SCRIPTS):
             problems += [f"slide {h + 1}.{v + 1}: {problem}" for problem in slide.evaluate(check)]
     page.context.close()
     return problems, len(places)
@@ -76,6 +76,23 @@ def test_every_slide(maker, chromium, path, tmp_path):
     problems, count = problems_of(chromium, tmp_path / "deck.html")
     assert problems == []
     assert count >= 10
+
+
+def foreign_fonts(chromium, path):
+    """Texts of a deck, all its slides laid out at once, that are not drawn with the fonts inside it."""
+    page, problems = browser.open_page(chromium)
+    page.goto(path.as_uri())
+    page.wait_for_function("window.Reveal && Reveal.isReady()")
+    page.add_style_tag(content=".reveal .slides section { display: block !important }")
+    problems += browser.foreign_fonts(page)
+    page.context.close()
+    return problems
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_text_is_drawn_with_the_fonts_of_the_deck(maker, chromium, path, tmp_path):
+    (tmp_path / "deck.html").write_text(maker.deck(path), encoding="utf-8")
+    assert foreign_fonts(chromium, tmp_path / "deck.html") == []
 
 
 def markdown(text, kind="slide"):
@@ -113,6 +130,9 @@ FAULTS = {
     "2 figures": [code("", picture("x", 2))],
     "9 lines of code": [markdown("Long:"), *(code("a = 1\nb = 2\nc = 3") for _ in range(3))],
     "a figure and code": [code("a = 1"), code("", picture("x"))],
+    "on the line of its base": [
+        markdown("<math><msub style='display: flex; align-items: baseline'><mi>x</mi><mi>t</mi></msub></math>")
+    ],
     "an empty slide": [markdown("<span></span>")],
 }
 
@@ -127,6 +147,28 @@ def test_a_sound_deck_has_no_problem(write_deck, chromium):
     cells = [markdown("## A slide\n\n$$x^2$$"), code("1 + 1"), markdown("*For the instructor.* Say this.", "notes")]
     path = write_deck(*cells, markdown("A figure", "subslide"), code("draw()", picture("a dot")))
     assert problems_of(chromium, path) == ([], 3)
+
+
+def test_a_text_in_a_font_of_the_machine_is_noticed(write_deck, chromium):
+    assert foreign_fonts(chromium, write_deck(markdown("$x_t$"), markdown("A `word`.", "subslide"))) == []
+    found = foreign_fonts(chromium, write_deck(markdown("## One"), markdown("<b style='font-family: serif'>word</b>")))
+    assert any("serif for: word" in problem for problem in found), found
+
+
+def test_a_deck_that_lost_a_font_is_noticed(write_deck, chromium):
+    path = write_deck(markdown("A word."))
+    path.write_text(path.read_text(encoding="utf-8").replace("font/woff2;base64,", "font/woff2;base64,AAAA", 1))
+    with pytest.raises(Exception, match="NetworkError"):
+        foreign_fonts(chromium, path)
+
+
+def test_brackets_grow_with_what_they_hold(write_deck, chromium):
+    """By the MATH table of the font for formulas, which a smaller copy of the font loses easily."""
+    page, _ = browser.open_page(chromium)
+    page.goto(write_deck(markdown(r"$(a) \left(\frac{\frac{a}{b}}{\frac{c}{d}}\right)$")).as_uri() + "#/1")
+    page.wait_for_function("window.Reveal && Reveal.isReady()")
+    low, _, high, _ = page.evaluate("[...document.querySelectorAll('mo')].map(e => e.getBoundingClientRect().height)")
+    assert high > 2 * low > 0
 
 
 def test_a_formula_that_is_none_stops_the_making(write_deck):
