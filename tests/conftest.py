@@ -20,6 +20,7 @@ def algorithm(request):
 
 # Files with tests that take long, in the order in which they begin: a long test begun last keeps a worker waiting.
 LONG = ["test_notebooks_run_twice", "test_exercises_summary", "test_pages", "test_order", "test_interruption_kernel"]
+LONG += ["test_style"]
 ONE_BY_ONE = {"test_notebooks_run_twice", "test_order"}  # the other files' tests share what they build, and so a worker
 
 

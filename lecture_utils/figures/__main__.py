@@ -2,14 +2,12 @@
 
 import os
 
-import matplotlib.pyplot as plt
-
 from lecture_utils import fixed_starts
 from lecture_utils.experiments.optimal import optimal_returns
 from lecture_utils.experiments.recordings import ROOT, load_log
 from lecture_utils.figures.a2c_vs_ppo import training_curves
 from lecture_utils.figures.ppo_training import learning_curves
-from lecture_utils.figures.style import STYLE
+from lecture_utils.figures.style import STYLE, fixed_settings
 
 FIGURES = {
     "ppo_training": lambda: learning_curves(load_log("ppo"), window=100),
@@ -24,7 +22,7 @@ def save_figures(folder=ROOT / "figures"):
     folder.mkdir(parents=True, exist_ok=True)
     for name, draw in FIGURES.items():
         temporary = folder / f"{name}.svg.tmp"
-        with plt.rc_context(STYLE):
+        with fixed_settings(STYLE):  # for what is drawn on the axes too, unlike in a notebook
             draw().savefig(temporary, format="svg", metadata={"Date": None})
         os.replace(temporary, folder / f"{name}.svg")
 

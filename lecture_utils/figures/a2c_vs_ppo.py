@@ -4,7 +4,7 @@ import numpy as np
 
 from lecture_utils.experiments.statistics import interval, iqm
 from lecture_utils.figures.ppo_training import smoothed
-from lecture_utils.figures.style import PALETTE, new_figure
+from lecture_utils.figures.style import PALETTE, fixed_settings, new_figure
 
 LOOKS = {
     "A2C": {"color": PALETTE["orange"], "linestyle": "--", "marker": "s"},
@@ -13,6 +13,7 @@ LOOKS = {
 }
 
 
+@fixed_settings()
 def training_curves(logs, optimum, window=100):
     """Return over episodes: every run thin, the interquartile mean thick with its 95 % bootstrap interval shaded.
 
@@ -33,6 +34,7 @@ def training_curves(logs, optimum, window=100):
     return figure
 
 
+@fixed_settings()
 def one_seed(logs, runs, window=100):
     """One run of each algorithm, as a paper with one seed would show them.
 
@@ -48,12 +50,13 @@ def one_seed(logs, runs, window=100):
     return figure
 
 
-def by_passes(runs, measured, panels, labels, log=False, reference=None):
+@fixed_settings()
+def by_passes(runs, measured, panels, labels, label, log=False, reference=None):
     """One panel a value of `panels`: every run a dot over the number of passes, interquartile means joined by lines.
 
     runs: a DataFrame, one row a run and setting, with algorithm, passes, `panels` and the column `measured`.
-    panels: the column that tells the panels apart. labels: its values -> titles. log: a logarithmic scale.
-    reference: a number to draw as a line.
+    panels: the column that tells the panels apart. labels: its values -> titles. label: of the vertical axis, whose
+    scale is logarithmic with `log`. reference: a number to draw as a line.
     """
     figure, grid = new_figure(1, len(labels), width=8.2, height=3.5, sharey=True, squeeze=False)
     for axes, (value, title) in zip(grid[0], labels.items(), strict=True):
@@ -73,5 +76,6 @@ def by_passes(runs, measured, panels, labels, log=False, reference=None):
         axes.set(xlabel="passes over each rollout", title=title)
         if log:
             axes.set_yscale("log")
+    grid[0, 0].set_ylabel(label)
     grid[0, 0].legend(fontsize=10)
-    return figure, grid[0]
+    return figure

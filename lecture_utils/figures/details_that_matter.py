@@ -4,9 +4,10 @@ import numpy as np
 
 from lecture_utils.experiments.ladder import SOLVED, regrets
 from lecture_utils.experiments.statistics import iqm
-from lecture_utils.figures.style import PALETTE, new_figure
+from lecture_utils.figures.style import PALETTE, fixed_settings, new_figure
 
 
+@fixed_settings()
 def regret_by_recipe(log, settings):
     """Regret at the end of training, logarithmic, a line a recipe: every run a small mark, the middle runs' mean large.
 

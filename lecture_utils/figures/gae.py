@@ -3,11 +3,12 @@
 import numpy as np
 
 from lecture_utils import gae
-from lecture_utils.figures.style import LINE_STYLES, PALETTE, new_figure
+from lecture_utils.figures.style import LINE_STYLES, PALETTE, fixed_settings, new_figure
 
 MARKERS = ("o", "s", "^", "D")
 
 
+@fixed_settings()
 def weights(gamma, lambdas, steps=30):
     """The weight (gamma lambda)^l of the l-th temporal-difference error, one curve a lambda."""
     figure, axes = new_figure(width=7.0, height=3.2)
@@ -21,6 +22,7 @@ def weights(gamma, lambdas, steps=30):
     return figure
 
 
+@fixed_settings()
 def episode(rewards, values, next_values, *, gamma, lambdas):
     """Rewards and values of one episode (T,) above its advantages for each lambda; the episode was cut, not ended."""
     figure, rows = new_figure(1 + len(lambdas), width=7.5, height=2.1 + 1.5 * len(lambdas), sharex=True)
@@ -48,6 +50,7 @@ def _advantages(axes, rewards, values, next_values, gamma, gae_lambda):
     axes.set_ylabel("advantage")
 
 
+@fixed_settings()
 def cut_or_ended(cut_targets, ended_targets, errors):
     """What treating the clock's cut as an end does to a critic.
 
@@ -71,6 +74,7 @@ def cut_or_ended(cut_targets, ended_targets, errors):
     return figure
 
 
+@fixed_settings()
 def bias_and_variance(table):
     """Three panels over lambda: bias, its part that depends on the action, standard deviation; one curve a critic.
 

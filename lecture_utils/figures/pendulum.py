@@ -12,7 +12,7 @@ from IPython.display import Markdown, display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from lecture_utils.figures.style import PALETTE, new_figure
+from lecture_utils.figures.style import PALETTE, fixed_settings, new_figure
 from lecture_utils.pendulum import MAX_TORQUE, TIME_STEP, wrap_angle
 
 DEGREES_PER_TORQUE = 60  # the arrow's sweep for 1 N m
@@ -28,6 +28,7 @@ def angles(observations):
     raise ValueError(f"observations must have shape (T, 3), or (T,) for angles, with T > 0, got {observations.shape}")
 
 
+@fixed_settings()
 def film_strip(observations, rewards=None, actions=None, frames=8):
     """`frames` pictures, evenly spaced in time, side by side; the pale rods are 0.05, 0.1 and 0.15 s earlier.
 
@@ -52,6 +53,7 @@ def film_strip(observations, rewards=None, actions=None, frames=8):
     return figure
 
 
+@fixed_settings()
 def animation(observations, actions=None, titles=None, every=2, loops=3, width=2.2):
     """An episode, or several side by side, as the bytes of an animated PNG in real time.
 

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from lecture_utils.figures.style import PALETTE, new_figure
+from lecture_utils.figures.style import PALETTE, fixed_settings, new_figure
 from lecture_utils.pendulum import MAX_SPEED, MAX_TORQUE
 
 CELLS = (31, 25)  # nodes of theta and of theta_dot
 TORQUE = (-MAX_TORQUE, MAX_TORQUE)  # limits for maps of torques, in N m
 
 
+@fixed_settings()
 def learning_curves(log, live=None, window=50, optimum=None):
     """Return over episodes: every run of `log` thin, their mean thick, the runs of `live` in colour on top.
 
@@ -38,6 +39,7 @@ def smoothed(log, window):
     return table.rolling(window, min_periods=min(window, 10)).mean().iloc[::every]
 
 
+@fixed_settings()
 def scores(groups, labels, optimum=None):
     """One dot a run, one row a group, the mean of each group as a bar.
 
@@ -65,6 +67,7 @@ DIAGNOSTICS = {
 }
 
 
+@fixed_settings()
 def diagnostics(log, window=50):
     """Four panels over episodes, every run of `log` thin, their median thick: clip fraction, KL, entropy, explained
     variance.
@@ -101,6 +104,7 @@ def observed(states):
     return np.stack([np.cos(theta), np.sin(theta), theta_dot], axis=-1).astype(np.float32)
 
 
+@fixed_settings()
 def state_maps(maps, units, limits, cells=CELLS):
     """Maps side by side, with one colour bar each.
 

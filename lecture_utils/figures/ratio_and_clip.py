@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from lecture_utils import clipped_surrogate, surrogate
-from lecture_utils.figures.style import LINE_STYLES, PALETTE, new_figure
+from lecture_utils.figures.style import LINE_STYLES, PALETTE, fixed_settings, new_figure
 
 SERIES = dict(zip(("blue", "orange", "green"), LINE_STYLES, strict=False))
 MARKERS = "osD"
@@ -21,6 +21,7 @@ LINES = {  # label: colour, line style, width
 }
 
 
+@fixed_settings()
 def two_policies(action, old_density, density, ratio, clip):
     """Densities of two policies over the action (left) and their ratio (right, log scale), all (N,) arrays."""
     figure, (left, right) = new_figure(1, 2, width=8.0, height=3.0)
@@ -35,6 +36,7 @@ def two_policies(action, old_density, density, ratio, clip):
     return figure
 
 
+@fixed_settings()
 def variance_over_distance(distance, exact, sampled):
     """Variance of the reweighted sample over the distance of two policies: exact (D,), sampled (D, repeats)."""
     figure, ax = new_figure(width=6.5, height=3.4)
@@ -48,6 +50,7 @@ def variance_over_distance(distance, exact, sampled):
     return figure
 
 
+@fixed_settings()
 def climbs(paths, clip):
     """The ratio of one sample over gradient steps. paths: {label: (steps,) array}."""
     figure, ax = new_figure(width=6.5, height=3.2)
@@ -60,6 +63,7 @@ def climbs(paths, clip):
     return figure
 
 
+@fixed_settings()
 def over_passes(tables, column, label):
     """Medians across runs with their intervals over passes.
 
@@ -79,6 +83,7 @@ def over_passes(tables, column, label):
     return figure
 
 
+@fixed_settings()
 def ratio_histograms(ratios, no_gradient, clip):
     """Histograms of the ratio, one row for each number of passes. ratios, no_gradient: {passes: (N,) array}."""
     figure, axes = new_figure(len(ratios), 1, width=7.5, height=1.25 * len(ratios) + 1.0, sharex=True)
@@ -117,6 +122,7 @@ def _plain_ticks(axis, ticks):
     axis.set_ticks([], minor=True)
 
 
+@fixed_settings()
 def objective_and_gradient(advantage, clip):
     """Objective (top) and its gradient in r (below), one column for each sign of A, with the clip alone beside the min.
 
@@ -136,6 +142,7 @@ def objective_and_gradient(advantage, clip):
     return figure
 
 
+@fixed_settings()
 def six_cases(clip):
     """What the slider panel shows, for A = +1 and -1 (rows) by r below, inside and above the band (columns)."""
     figure, axes = new_figure(2, 3, width=9.0, height=5.2, sharex=True, sharey="row")
@@ -151,6 +158,7 @@ def six_cases(clip):
     return figure
 
 
+@fixed_settings()
 def one_case(advantage, clip, ratio):
     """Objective with its branches (left) and gradient (right) with the place of one ratio marked."""
     figure, (left, right) = new_figure(1, 2, width=8.0, height=3.2, sharex=True)
@@ -167,6 +175,7 @@ def one_case(advantage, clip, ratio):
     return figure
 
 
+@fixed_settings()
 def draw_objective(ax, advantage, clip):
     """Both branches and their min over r, with the band shaded."""
     ratio, branches, _ = _over_ratios(advantage, clip)
@@ -175,6 +184,7 @@ def draw_objective(ax, advantage, clip):
     _shade_band(ax, clip)
 
 
+@fixed_settings()
 def draw_gradient(ax, advantage, clip):
     """The gradient of the min and that of the clip alone over r, with the band shaded."""
     ratio, _, gradients = _over_ratios(advantage, clip)
@@ -185,6 +195,7 @@ def draw_gradient(ax, advantage, clip):
     ax.set_ylim(-reach, reach)
 
 
+@fixed_settings()
 def mark_ratio(ax, advantage, clip, ratio):
     """A dot at one ratio, an arrow where the gradient pushes it, both in the title; returns the gradient."""
     ratio, objective, gradient = _at(advantage, clip, ratio)

@@ -3,7 +3,7 @@
 import numpy as np
 from torch.distributions import Normal
 
-from lecture_utils.figures.style import LINE_STYLES, PALETTE, new_figure
+from lecture_utils.figures.style import LINE_STYLES, PALETTE, fixed_settings, new_figure
 from lecture_utils.pendulum import MAX_TORQUE
 
 COLORS = [PALETTE[name] for name in ("blue", "orange", "green", "purple", "black")]
@@ -11,6 +11,7 @@ MARKERS = "osD^v"
 LABEL_HEIGHTS = (0.7, 0.35, 1.05, 1.4, 1.75)  # at least so high, so that labels keep apart
 
 
+@fixed_settings()
 def returns_by_policy(returns):
     """One dot an episode, one row a policy, the mean as a bar with its value. returns: dict of name -> (n,) returns."""
     figure, ax = new_figure(width=7.2, height=0.9 + 0.75 * len(returns))
@@ -27,6 +28,7 @@ def returns_by_policy(returns):
     return figure
 
 
+@fixed_settings()
 def gaussian_policies(policies, action):
     """Densities over the torque of several (mean, std), with log pi of one action marked on each."""
     figure, ax = new_figure(width=7.2, height=3.2)
@@ -52,6 +54,7 @@ def gaussian_policies(policies, action):
     return figure
 
 
+@fixed_settings()
 def promise_and_return(steps, objective, change):
     """After so many gradient steps on one batch: the objective's gain (left) and the change of the return (right).
 

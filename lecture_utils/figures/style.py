@@ -2,8 +2,10 @@
 
 import base64
 import io
+from contextlib import contextmanager
 
 import matplotlib.pyplot as plt
+import matplotlib.style
 from matplotlib.figure import Figure
 
 # Okabe and Ito 2008, told apart by colour-blind readers; each comes with a line style of its own for greyscale.
@@ -40,6 +42,29 @@ STYLE = {
 }
 
 
+_fixed = False  # the settings are one for the whole process, and so is this
+
+
+@contextmanager
+def fixed_settings(*styles):
+    """Matplotlib's defaults and `styles` on top in place of what the user has set, which is back afterwards.
+
+    It decorates all that draws and saves: artists ask for the settings when they are made, and once more when they are
+    saved. Inside another one nothing changes, so that who draws a figure decides for all who help.
+    """
+    global _fixed
+    if _fixed:
+        yield
+        return
+    _fixed = True
+    try:
+        with matplotlib.style.context(["default", *styles]):
+            yield
+    finally:
+        _fixed = False
+
+
+@fixed_settings()
 def new_figure(rows=1, columns=1, width=7.0, height=3.0, **subplots):
     """A figure in the series' style, in inches, and its axes; the keywords are those of Figure.subplots."""
     with plt.rc_context(STYLE):
@@ -48,6 +73,7 @@ def new_figure(rows=1, columns=1, width=7.0, height=3.0, **subplots):
     return figure, axes
 
 
+@fixed_settings()
 def png(figure):
     """The figure as a PNG in base64 text."""
     picture = io.BytesIO()

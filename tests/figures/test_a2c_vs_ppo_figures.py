@@ -8,14 +8,23 @@ from lecture_utils.experiments.statistics import iqm
 from lecture_utils.figures.a2c_vs_ppo import LOOKS, by_passes, one_seed, training_curves
 
 
-@pytest.fixture
-def logs():
+def made_up_logs():
     rng = np.random.default_rng(0)
     index = pd.MultiIndex.from_product([range(4), range(120)], names=["run", "episode"])
     return {
         name: pd.DataFrame({"reward": rng.normal(-600, 50, len(index))}, index=index).reset_index()
         for name in ("A2C", "PPO")
     }
+
+
+def made_up_runs():
+    index = pd.MultiIndex.from_product([LOOKS, [1, 2], range(8)], names=["algorithm", "passes", "run"])
+    return pd.DataFrame({"reward": np.arange(len(index), dtype=float), "head": "abs"}, index=index).reset_index()
+
+
+@pytest.fixture
+def logs():
+    return made_up_logs()
 
 
 def labelled(axes):
@@ -42,9 +51,9 @@ def test_one_seed_draws_the_runs_that_were_picked(logs):
 
 
 def test_by_passes_joins_interquartile_means():
-    index = pd.MultiIndex.from_product([LOOKS, [1, 2], range(8)], names=["algorithm", "passes", "run"])
-    runs = pd.DataFrame({"reward": np.arange(len(index), dtype=float), "head": "abs"}, index=index).reset_index()
-    _, (axes,) = by_passes(runs, "reward", "head", {"abs": "title"})
+    runs = made_up_runs()
+    (axes,) = by_passes(runs, "reward", "head", {"abs": "title"}, label="return").axes
+    assert axes.get_ylabel() == "return"
     for name, line in labelled(axes).items():
         here = runs[runs.algorithm == name]
         np.testing.assert_allclose(line.get_ydata(), [iqm(here[here.passes == n].reward) for n in (1, 2)])

@@ -1,5 +1,7 @@
 """The files around the notebooks agree with each other."""
 
+import importlib
+import json
 import pathlib
 import re
 import subprocess
@@ -76,6 +78,60 @@ def test_readme_names_only_what_exists():
     assert not re.search(r"!\[\s*\]", readme), "an image without alternative text"
     listed = set(re.findall(r"notebooks/(\w+)\.ipynb", readme))
     assert listed == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+
+def texts():
+    """Path -> text of the READMEs and of the notebooks' Markdown."""
+    found = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", ROOT / "data" / "README.md")}
+    for path in (ROOT / "notebooks").rglob("*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        found[path] = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    return found
+
+
+def named(text):
+    """The dotted names of the package in a text, those of its imports too, and the paths of code."""
+    names = set(re.findall(r"\blecture_utils(?:\.[A-Za-z_]\w*)+", text))
+    for module, several, one_line in re.findall(r"\bfrom (lecture_utils[\w.]*) import (?:\(([^)]*)\)|([\w, ]*))", text):
+        names |= {f"{module}.{name.split()[0]}" for name in (several or one_line).split(",") if name.strip()}
+    return names, set(re.findall(r"\b(?:lecture_utils|tests)/[\w/]*(?:\.py)?", text))
+
+
+def exists(name):
+    """Whether a dotted name is a module, or something in one."""
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        module, _, last = name.rpartition(".")
+        return bool(module) and exists(module) and hasattr(importlib.import_module(module), last)
+    return True
+
+
+def unknown(text):
+    names, paths = named(text)
+    return {name for name in names if not exists(name)} | {path for path in paths if not (ROOT / path).exists()}
+
+
+def test_texts_name_only_what_the_package_has():
+    assert {str(path): unknown(text) for path, text in texts().items() if unknown(text)} == {}
+    assert len(named((ROOT / "README.md").read_text(encoding="utf-8"))[0]) >= 6
+
+
+def test_the_engineers_part_names_the_whole_core():
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("## For the engineer")[1]
+    core = {path.name for path in (ROOT / "lecture_utils").glob("*.py")} - {"__init__.py"}
+    assert core == set(re.findall(r"`(\w+\.py)`", text))
+
+
+def test_a_name_that_the_package_has_not_is_noticed():
+    assert unknown("`lecture_utils.recordings.load_log`") == {"lecture_utils.recordings.load_log"}
+    assert unknown("`lecture_utils.training.trian`") == {"lecture_utils.training.trian"}
+    assert unknown("from lecture_utils import PPO, SAC") == {"lecture_utils.SAC"}
+    assert unknown("from lecture_utils.figures import (\n    gae,\n    gea as g,\n)") == {"lecture_utils.figures.gea"}
+    assert unknown("`lecture_utils/optimal.py`, tests/core/test_home.py") == {
+        "lecture_utils/optimal.py",
+        "tests/core/test_home.py",
+    }
 
 
 def test_nothing_private_in_the_repository():
