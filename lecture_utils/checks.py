@@ -37,6 +37,10 @@ def _whole(least):
     return _number(lambda x: isinstance(x, int) and x >= least, f"a whole number of at least {least}")
 
 
+def _all(range_of_each, x):
+    return isinstance(x, tuple) and len(x) > 0 and all(map(range_of_each[0], x))
+
+
 def _choice(*names):
     return lambda x: isinstance(x, str) and x in names, "one of " + ", ".join(map(repr, names))
 
@@ -52,7 +56,7 @@ _seed = _number(lambda x: isinstance(x, int) and 0 <= x < 2**63, "one or more wh
 RANGES = {
     "gamma": _share, "gae_lambda": _share, "entropy_coef": _at_least_zero,
     "actor_lr": _positive, "critic_lr": _positive, "reward_scale": _positive,
-    "clip": (lambda x: _width[0](x) or (isinstance(x, tuple) and len(x) == 2 and all(map(_width[0], x))), _width[1]),
+    "clip": (lambda x: _width[0](x) or (_all(_width, x) and len(x) == 2), _width[1]),
     "minibatch_size": _whole(1), "passes": _whole(1), "episodes_per_update": _whole(1), "anneal_updates": _whole(0),
     "mean_head": _choice("tanh", "linear"), "std_head": _choice("abs", "softplus", "free"),
     "score_action": _choice("clipped", "sampled"), "normalize_advantages": _choice("no", "rollout", "minibatch"),
@@ -62,10 +66,6 @@ RANGES = {
     "max_grad_norm": _number(lambda x: x > 0, "a number above 0 (inf: never)"),
     "target_kl": _number(lambda x: x > 0, "a number above 0, in nats (inf: never)"),
 }  # fmt: skip
-
-
-def _all(range_of_each, x):
-    return isinstance(x, tuple) and len(x) > 0 and all(map(range_of_each[0], x))
 
 
 def _value(name, value, accepts, takes):
@@ -78,7 +78,6 @@ def _value(name, value, accepts, takes):
 
 
 def recipe(fields):
-    """The fields of Hyperparameters, name -> value."""
     fields = {name: field(name, value) for name, value in fields.items()}
     if fields["minibatch_size"] == 1 and fields["normalize_advantages"] == "minibatch":
         raise ValueError("minibatch_size must be at least 2 with normalize_advantages='minibatch', got 1: a single "
@@ -91,7 +90,6 @@ def whole(name, value, least):
 
 
 def field(name, value):
-    """A value of a field of a recipe."""
     return _value(name, value, *RANGES[name])
 
 
@@ -116,10 +114,10 @@ def indices(name, values, count):
 
 
 def instance(name, value, kind, default):
-    """value, or `default` where it is None."""
-    if value is not None and not isinstance(value, kind):
+    value = default if value is None else value
+    if not isinstance(value, kind):
         raise TypeError(f"{name} must be a {kind.__name__} or None, got {value!r:.80}")
-    return default if value is None else value
+    return value
 
 
 def device(name):
@@ -198,8 +196,8 @@ def agent(x):
 
 def observation(x, agent):
     """x as a finite float32 array (R, O), or (O,) for an agent of one run."""
-    x = real_array("observation", x, np.float32)
-    takes = [(agent.runs, agent.obs_dim), (agent.obs_dim,)][: 2 if agent.runs == 1 else 1]
+    x, takes = real_array("observation", x, np.float32), [(agent.runs, agent.obs_dim), (agent.obs_dim,)]
+    takes = takes[: 2 if agent.runs == 1 else 1]
     if x.shape not in takes or not np.isfinite(x).all():
         takes = " or ".join(map(str, takes))
         raise ValueError(f"observation must have shape {takes}, got {x.shape}; and must be finite numbers, got {x}")
@@ -220,7 +218,6 @@ def fields(rollout):
 
 
 def rollout(x, agent):
-    """A rollout of this agent's runs and dimensions."""
     needed = ("observation", "action", "log_prob", "reward", "next_observation", "terminated")
     if missing := [name for name in needed if not hasattr(x, name)]:
         raise TypeError(f"rollout must be a Rollout or have its fields, got {x!r:.80} without {missing}")
@@ -231,7 +228,6 @@ def rollout(x, agent):
 
 
 def starts(x):
-    """x as an array (episodes, 2) of theta and theta_dot."""
     x = real_array("starts", x, np.float64)
     if x.ndim != 2 or x.shape[1] != 2 or not len(x):
         raise ValueError(f"starts must be (episodes, 2): theta in rad, theta_dot in rad/s; got shape {x.shape}")
@@ -248,8 +244,6 @@ def spaces(agent, observation_space, action_space):
             raise ValueError(f"the agent takes {dim} {name} dimension(s), but env's {name} space is {space!r}")
     bound, low, high = np.asarray(agent.action_limit, action_space.dtype), action_space.low, action_space.high
     if not ((low == -bound) & (high == bound)).all():
-        raise ValueError(
-            f"the agent's actions are in [-{bound:g}, {bound:g}] (its action_limit), but env's action space is "
-            f"{action_space!r}, from {low} to {high}: give the agent another action_limit, or env a wrapper, "
-            f"gymnasium.wrappers.RescaleAction(env, -{bound:g}, {bound:g})"
-        )
+        raise ValueError(f"the agent's actions are in [-{bound:g}, {bound:g}] (its action_limit), but env's action "
+                         f"space is {action_space!r}, from {low} to {high}: give the agent another action_limit, or "
+                         f"wrap env, gymnasium.wrappers.RescaleAction(env, -{bound:g}, {bound:g})")  # fmt: skip

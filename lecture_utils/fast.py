@@ -19,10 +19,9 @@ SMALL_PRODUCT = 2**24  # multiplications in the product of one layer; from about
 def adam_step(optimizer, moving):
     """Adam's arithmetic in torch's fused kernel, one call for all parameters; returns whether it was done here.
 
-    moving: a mask (R,) of the runs that take a step, None for all. The kernel does whole vector registers, then the
-    rest, and rounds the two differently: where a run's share of a parameter does not fill registers, which numbers are
-    the rest would depend on R. Such parameters, a bias of the last layer for one, it gets run by run, and all
-    parameters once the runs' counts of steps differ.
+    moving: a mask (R,) of the runs that take a step, None for all. The kernel rounds whole vector registers and a rest
+    differently: where a run's share of a parameter does not fill registers, a bias of the last layer for one, which
+    numbers are the rest would depend on R. It gets these run by run, and all once the runs' counts of steps differ.
     """
     if "adam" not in USED or (moving is not None and not moving.any()):
         return False
@@ -62,40 +61,34 @@ def on_arrays(network):
     """The same function of arrays (R, B, O), for acting: mean and std, each (R, B, A), or an MLP's outputs (R, B, out).
 
     Small products on the CPU take NumPy a fifth of torch's time, and acting is 200 of them an episode. Large ones NumPy
-    would spread over threads that nothing here limits: they go through torch, as on every other device. The function
-    shares the memory of the network's weights, all of them, so it never mixes old and new ones.
+    would spread over threads: they go through torch, as on other devices. The function reads the weights where they
+    are, all of them, so it never mixes old and new ones.
     """
     body = getattr(network, "body", network)
     if body.layers[0].weight.device.type != "cpu" or "arrays" not in USED:
         return lambda x: _through_torch(network, x)
     *hidden, last = [(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in body.layers]
     activate = {"relu": lambda x: np.maximum(x, 0, out=x), "tanh": lambda x: np.tanh(x, out=x)}[body.activation]
-    heads = (lambda output: output) if body is network else _heads_on_arrays(network)
 
     def forward(x):
         if x.shape[1] > SMALL_BATCH:
             return _through_torch(network, x)
         for weight, bias in hidden:
             x = activate(np.matmul(x, weight) + bias)
-        return heads(np.matmul(x, last[0]) + last[1])
+        output = np.matmul(x, last[0]) + last[1]
+        return output if body is network else _heads(network, output)
 
     return forward
 
 
-def _heads_on_arrays(policy):
-    to_std = {"abs": np.abs, "softplus": lambda z: np.logaddexp(z, 0 * z)}
-    log_std = policy.log_std.detach().numpy() if policy.std_head == "free" else None
-
-    def heads(output):
-        if log_std is not None:
-            std = np.tile(policy.limit * np.exp(log_std), (1, output.shape[1], 1))
-        else:
-            half = output.shape[-1] // 2
-            output, z = output[..., :half], output[..., half:]
-            std = to_std[policy.std_head](z) + policy.std_floor
-        return policy.limit * (np.tanh(output) if policy.mean_head == "tanh" else output), std
-
-    return heads
+def _heads(policy, output):
+    if policy.std_head == "free":
+        std = np.tile(policy.limit * np.exp(policy.log_std.detach().numpy()), (1, output.shape[1], 1))
+    else:
+        half = output.shape[-1] // 2
+        output, z = output[..., :half], output[..., half:]
+        std = (np.abs(z) if policy.std_head == "abs" else np.logaddexp(z, 0 * z)) + policy.std_floor
+    return policy.limit * (np.tanh(output) if policy.mean_head == "tanh" else output), std
 
 
 @torch.inference_mode()
@@ -127,9 +120,8 @@ def training(agent):
     """What makes training faster while it lasts.
 
     threads: one where the products of a layer are small, which lose more by sharing the work than they gain.
-    memory: every step takes and frees the same megabytes. glibc returns them to the system, which clears each page
-      before it gives it again; but not blocks smaller than one that was freed before, and here is the largest that
-      counts. So up to 62 MB stay with this process.
+    memory: every step takes and frees the same megabytes. glibc returns them to the system, which clears every page
+      before it gives it again, but not blocks smaller than one freed before: here is the largest that counts, 31 MB.
     denormals: numbers below 1e-38 count as zero, in this thread. Where units of a network die, Adam's moments fade into
       such numbers, a third of them in a long training, and each takes the processor a hundred times as long.
     """

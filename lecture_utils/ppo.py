@@ -47,9 +47,7 @@ class Hyperparameters:
         for name, value in checks.recipe(vars(self)).items():
             object.__setattr__(self, name, value)
 
-    def replace(self, **changes):
-        """The same recipe with some fields changed."""
-        return dataclasses.replace(self, **changes)
+    replace = dataclasses.replace  # TUNED.replace(clip=0.1): the same recipe with some fields changed
 
 
 TUNED_EPISODES = 384  # 76,800 steps a run
@@ -266,9 +264,9 @@ class A2C:
         """Learn from one rollout: `passes` passes over it in minibatches.
 
         rollout: a training.Rollout of these R runs. Returns a dict of (R,) arrays: loss_act, loss_v, loss_ent (entropy,
-        nats), clip_fraction, approx_kl, means along the passes that a run took, so that the first minibatch counts with
-        a KL of 0; kl_after, the exact KL(old, new) in nats from the policy before the update to the one after it, a
-        mean over the rollout's states; explained_variance, of the frozen critic.
+        nats), clip_fraction, approx_kl, means along the passes that a run took, the first minibatch's KL of 0 included;
+        kl_after, the exact KL(old, new) in nats over the whole update, a mean over the rollout's states; and the frozen
+        critic's explained_variance.
         """
         self.refresh()
         batch, h = self.prepare(rollout), self.hyperparameters
@@ -367,7 +365,7 @@ class A2C:
         h = self.hyperparameters
         if h.anneal_updates:
             optimizer.lr = lr * max(0.0, 1 - self.updates / h.anneal_updates)
-        optimizer.step(h.max_grad_norm, sit_out=self.stopped)
+        optimizer.step(h.max_grad_norm, sit_out=self.stopped if h.target_kl < math.inf else None)
 
     @staticmethod
     def policy(actor, observation):

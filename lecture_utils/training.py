@@ -19,10 +19,9 @@ LOG_COLUMNS = ("run", "episode", "reward", *LOSSES, "explained_variance", "kl_af
 
 @dataclasses.dataclass(frozen=True)
 class Rollout:
-    """What R runs saw in E episodes of T steps each, as arrays.
+    """What R runs saw in E episodes of T steps each. ValueError for shapes that disagree and numbers not finite.
 
-    log_prob is that of `action` under the policy that collected it; `terminated` is true where an episode ended by
-    itself, not where the clock cut it. Raises ValueError for shapes that disagree and numbers that are not finite.
+    log_prob is that of `action` under the policy that collected it; terminated: ended by itself, not cut by the clock.
     """
 
     observation: np.ndarray  # (R, E, T, O)
@@ -44,9 +43,9 @@ class Rollout:
 def run_episode(env, agent, max_steps=10_000):
     """One episode of one run in a plain Gymnasium environment, as a Rollout with R = E = 1.
 
-    env: one environment with Box spaces, its actions bounded as the agent's, gymnasium.make("Pendulum-v1") for one;
-    stepped until it terminates, is truncated or has taken max_steps. Raises TypeError for other spaces and for a vector
-    environment, ValueError where env and agent do not fit each other.
+    env: with Box spaces, its actions bounded as the agent's, such as gymnasium.make("Pendulum-v1"); stepped until it
+    terminates, is truncated or has taken max_steps. TypeError for other spaces and a vector environment, ValueError
+    where env and agent do not fit each other.
     """
     checks.agent(agent)
     max_steps = checks.whole("max_steps", max_steps, 1)
@@ -162,10 +161,9 @@ class TrainingDiverged(RuntimeError):
 def train(agent, episodes=3000, progress=True):
     """Train every run for `episodes` more episodes; returns the log, a tidy DataFrame.
 
-    One row a run and episode: run, episode, reward (the undiscounted return) and what agent.update tells. A
-    KeyboardInterrupt ends the training early: the log so far is returned, and calling train again goes on. Raises
-    TrainingDiverged where numbers stop being finite, ValueError for episodes that do not fill the last update; warns
-    where step sizes that shrink to zero (anneal_updates) get there before the end.
+    One row a run and episode: run, episode, reward (the undiscounted return) and what agent.update tells. On a
+    KeyboardInterrupt the log so far is returned, and calling train again goes on. Raises TrainingDiverged where numbers
+    stop being finite, ValueError for episodes that do not fill the last update; warns where anneal_updates end before.
     """
     checks.agent(agent)
     h, episodes = agent.hyperparameters, checks.plain(episodes)
@@ -203,10 +201,7 @@ def train(agent, episodes=3000, progress=True):
 
 
 def _frame(log, first):
-    """One dict an update, of (R, E) rewards and (R,) numbers, to the tidy log, ordered by run, then episode.
-
-    first: the number of the first episode.
-    """
+    """A dict an update, of (R, E) rewards and (R,) numbers, to the tidy log that begins with the episode `first`."""
     if not log:
         return pd.DataFrame({name: np.empty(0, int if name in ("run", "episode") else float) for name in LOG_COLUMNS})
     rewards = np.stack([entry["reward"] for entry in log], axis=1)  # (R, updates, E)
