@@ -50,7 +50,7 @@ class Adam:
         return {"steps": self.steps.clone(), "moments": [(m.clone(), v.clone()) for m, v in self.moments]}
 
     def load_state_dict(self, state):
-        """Go on from what `state_dict` gave, in the parameters' number format; ValueError for moments of other shapes."""
+        """Go on from what `state_dict` gave, in the parameters' number format; ValueError where shapes differ."""
         shapes = [tuple(p.shape) for p in self.parameters]
         for got in ([tuple(x.shape) for x in moments] for moments in zip(*state["moments"], strict=True)):
             if got != shapes:
