@@ -7,6 +7,7 @@ where it was. Sweeping needs the extra: pip install ".[sweep]".
 
 import contextlib
 import dataclasses
+import glob
 import itertools
 import json
 import os
@@ -87,7 +88,7 @@ def run_setting(setting, seeds, workspace):
             if runs and time.monotonic() - saved > SAVE_EVERY:
                 _save(agent, runs, setting, seeds, rows, workspace)
                 saved = time.monotonic()
-    for path in workspace.parent.glob(f"{workspace.name}.unfinished*"):
+    for path in _unfinished(workspace):
         path.unlink()
     return pd.concat(rows, ignore_index=True).sort_values(["run", "episode"], ignore_index=True)
 
@@ -118,12 +119,17 @@ def _block(agent, runs, setting, seconds):
 def _save(agent, runs, setting, seeds, rows, workspace):
     """The agent's file tells by its count of episodes which rows belong to it, and is written last."""
     workspace.parent.mkdir(parents=True, exist_ok=True)
-    before = set(workspace.parent.glob(f"{workspace.name}.unfinished-*"))
+    before = {path for path in _unfinished(workspace) if path.suffix == ".csv"}
     path = pathlib.Path(f"{workspace}.unfinished-{agent.episodes}.csv")
     write_rows(path, setting.recipe(seeds) | {"runs": runs}, pd.concat(rows), digits=17)
     agent.save(f"{workspace}.unfinished.pt")
     for old in before - {path}:
         old.unlink()
+
+
+def _unfinished(workspace):
+    """The files of what is unfinished. To glob, a name such as clip=[1] would be a pattern, which fits other names."""
+    return list(workspace.parent.glob(f"{glob.escape(workspace.name)}.unfinished*"))
 
 
 def _resume(setting, seeds, workspace):

@@ -128,6 +128,19 @@ def test_a_setting_whose_blocks_do_not_fit_is_refused():
         Setting(episodes=70)
 
 
+@pytest.mark.parametrize(("one", "other"), [("clip=[1]", "clip=1"), ("a*", "ab"), ("a?", "ab")])
+def test_a_name_with_brackets_leaves_the_files_of_others_alone(one, other, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SAVE_EVERY", 0.0)
+    agent, rows = PPO(3, 1, seeds=SEEDS), [run_setting(tiny(), SEEDS, tmp_path / "rows")]
+    for agent.episodes in (2, 4):
+        for name in (one, other):
+            module._save(agent, [0, 1], tiny(), SEEDS, rows, tmp_path / name)
+    ends = ("unfinished-4.csv", "unfinished.pt")
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.{end}" for name in (one, other) for end in ends}
+    run_setting(tiny(), SEEDS, tmp_path / one)
+    assert {path.name for path in tmp_path.iterdir()} == {f"{other}.{end}" for end in ends}
+
+
 def test_results_are_stored_and_nothing_is_trained_twice(cluster, tmp_path):
     both = {name: dataclasses.replace(one, **TINY) for name, one in grid(PPO, passes=[1, 2]).items()}
     lines = []
