@@ -63,7 +63,7 @@ def load_passes(folder=FOLDER):
 
 def main():
     seeds = [*SEEDS] * len(ALGORITHMS)
-    sweep(settings(), FOLDER, seeds=seeds, workspace=ROOT / "build" / "passes", report=lambda x: print(x, flush=True))
+    sweep(settings(), FOLDER, seeds=seeds, workspace=ROOT / "build" / "passes")
     write_checksums(names=[f"passes/{name}.csv" for name in settings()])
 
 

@@ -96,7 +96,7 @@ def load_details(folder=FOLDER):
 
 def main():
     workspace = ROOT / "build" / "details"
-    sweep(settings(), FOLDER, seeds=SEEDS, workspace=workspace, report=lambda line: print(line, flush=True))
+    sweep(settings(), FOLDER, seeds=SEEDS, workspace=workspace)
     write_checksums(names=[f"details/{name}.csv" for name in settings()])
 
 

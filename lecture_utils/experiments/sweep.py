@@ -7,6 +7,7 @@ where it was. Sweeping needs the extra: pip install ".[sweep]".
 
 import contextlib
 import dataclasses
+import glob
 import itertools
 import json
 import os
@@ -16,9 +17,9 @@ import time
 import numpy as np
 import pandas as pd
 
-from lecture_utils import A2C, PPO, Hyperparameters, TrainingDiverged, evaluate, train
+from lecture_utils import A2C, PPO, Hyperparameters, TrainingDiverged, checks, evaluate, fast, train
 from lecture_utils.experiments.data_files import checked, read_exactly, read_table
-from lecture_utils.fast import torch_threads
+from lecture_utils.experiments.sweep_progress import Progress
 from lecture_utils.training import LOG_COLUMNS
 
 COLUMNS = ("run", *LOG_COLUMNS[1:], "score_sampled", "score_mean", "seconds")
@@ -54,6 +55,8 @@ class Setting:
     scored_on: int = 100
 
     def __post_init__(self):
+        for name in ("episodes", "block", "scored_every", "scored_on"):
+            object.__setattr__(self, name, checks.whole(name, getattr(self, name), 1))
         if self.episodes % self.block or self.scored_every % self.block:
             raise ValueError(
                 f"episodes and scored_every must be multiples of block ({self.block}), "
@@ -61,14 +64,12 @@ class Setting:
             )
 
     def recipe(self, seeds):
-        """All of it as plain values, for a file's first line."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        recipe = dataclasses.asdict(self.hyperparameters)
-        recipe["hidden"] = list(recipe["hidden"])
-        return fields | {"agent": self.agent.__name__, "hyperparameters": recipe, "seeds": list(seeds)}
+        """All of it as plain values, for a file's first line, just as they are read from there: tuples are lists."""
+        others = {"agent": self.agent.__name__, "seeds": [int(seed) for seed in seeds]}
+        return json.loads(json.dumps(dataclasses.asdict(self) | others))
 
 
-def run_setting(setting, seeds, workspace):
+def run_setting(setting, seeds, workspace, tell=lambda episodes: None):
     """Train one setting; returns one row a run and block of episodes.
 
     Columns: run, episode (the block's first), the block's means of what train logs, then score_sampled and score_mean,
@@ -76,31 +77,38 @@ def run_setting(setting, seeds, workspace):
     seconds, the processor time of all runs together so far, scoring left out.
     workspace: path without ending; what is unfinished lies there and is taken up again. A run that diverges is left
     out from there on, and the others go on: its later rows are missing.
+    tell: called with the number of episodes that are done, about every second.
     """
-    seeds, workspace = tuple(seeds), pathlib.Path(workspace)
-    with torch_threads(1):
+    seeds, workspace = checks.seeds(seeds), pathlib.Path(workspace)
+    with fast.torch_threads(1):
         agent, runs, rows = _resume(setting, seeds, workspace)
+        tell(agent.episodes)
         saved = time.monotonic()
         while runs and agent.episodes < setting.episodes:
-            agent, runs, block = _block(agent, runs, setting, rows[-1].seconds.iloc[-1] if rows else 0.0)
+            agent, runs, block = _block(agent, runs, setting, rows[-1].seconds.iloc[-1] if rows else 0.0, tell)
             rows.append(block)
             if runs and time.monotonic() - saved > SAVE_EVERY:
                 _save(agent, runs, setting, seeds, rows, workspace)
                 saved = time.monotonic()
-    for path in workspace.parent.glob(f"{workspace.name}.unfinished*"):
+    for path in _unfinished(workspace):
         path.unlink()
     return pd.concat(rows, ignore_index=True).sort_values(["run", "episode"], ignore_index=True)
 
 
-def _block(agent, runs, setting, seconds):
+def _block(agent, runs, setting, seconds, tell):
     """One block of episodes: the agent that goes on, the numbers of its runs, and the block's rows."""
     first, start, logs = agent.episodes, time.process_time(), []
     while runs and agent.episodes < first + setting.block:
+        a_second = agent.episodes / (seconds + time.process_time() - start + 1e-6)  # episodes
+        updates = max(1, round(a_second / agent.hyperparameters.episodes_per_update))
+        piece = min(updates * agent.hyperparameters.episodes_per_update, first + setting.block - agent.episodes)
+        goal = agent.episodes + piece
         try:
-            log = train(agent, first + setting.block - agent.episodes, progress=False)
+            log = train(agent, piece, progress=False)
             logs.append(log.assign(run=[runs[run] for run in log.run]))
-            if agent.episodes < first + setting.block:
+            if agent.episodes < goal:
                 raise KeyboardInterrupt  # train swallowed it
+            tell(goal)
         except TrainingDiverged as error:
             logs.append(error.log.assign(run=[runs[run] for run in error.log.run]))
             left = [run for run in range(agent.runs) if run != error.run]
@@ -118,12 +126,17 @@ def _block(agent, runs, setting, seconds):
 def _save(agent, runs, setting, seeds, rows, workspace):
     """The agent's file tells by its count of episodes which rows belong to it, and is written last."""
     workspace.parent.mkdir(parents=True, exist_ok=True)
-    before = set(workspace.parent.glob(f"{workspace.name}.unfinished-*"))
+    before = {path for path in _unfinished(workspace) if path.suffix == ".csv"}
     path = pathlib.Path(f"{workspace}.unfinished-{agent.episodes}.csv")
     write_rows(path, setting.recipe(seeds) | {"runs": runs}, pd.concat(rows), digits=17)
     agent.save(f"{workspace}.unfinished.pt")
     for old in before - {path}:
         old.unlink()
+
+
+def _unfinished(workspace):
+    """The files of what is unfinished. To glob, a name such as clip=[1] would be a pattern, which fits other names."""
+    return list(workspace.parent.glob(f"{glob.escape(workspace.name)}.unfinished*"))
 
 
 def _resume(setting, seeds, workspace):
@@ -172,13 +185,18 @@ def read_recipe(path, command="sweep(...)"):
 def grid(agent=PPO, **axes):
     """A Setting for every combination: grid(PPO, passes=[1, 2], clip=[0.1, 0.2]) holds four, named by what varies.
 
-    agent: A2C or PPO (or a subclass). axes: lists of values for fields of Hyperparameters, or for `episodes`.
+    agent: A2C or PPO (or a subclass). axes: lists or arrays of values for fields of Hyperparameters, or for `episodes`;
+    a value of several numbers is a tuple in the list, hidden=[(32, 32), (64, 64)]. Raises ValueError for what is none.
     """
     fields = {field.name for field in dataclasses.fields(Hyperparameters)}
     unknown = [name for name in axes if name not in fields | {"episodes"}]
     if not (isinstance(agent, type) and issubclass(agent, A2C)) or unknown:
         raise ValueError(f"grid takes A2C or PPO and lists of values for {sorted(fields)} or episodes, "
                          f"got {agent!r} and {unknown}")  # fmt: skip
+    for name, values in axes.items():
+        if not np.iterable(values) or isinstance(values, (str, bytes, dict, set)) or not (values := list(values)):
+            raise ValueError(f"grid takes a list or an array of values for {name}, {name}=[...], got {values!r:.80}")
+        axes[name] = [checks.whole(name, x, 1) if name == "episodes" else checks.field(name, x) for x in values]
     settings = {}
     for values in itertools.product(*axes.values()):
         chosen = dict(zip(axes, values, strict=True))
@@ -188,50 +206,74 @@ def grid(agent=PPO, **axes):
     return settings
 
 
-def sweep(settings, folder, *, seeds=range(16), client=None, workers=None, workspace=None, report=None):
+def sweep(settings, folder, *, seeds=range(16), client=None, workers=None, workspace=None, progress=True):
     """Run every setting that `folder` does not hold yet; returns all of them as one tidy DataFrame (see load_sweep).
 
     settings: dict name -> Setting, as grid makes it. seeds: one whole number a run, for every setting.
     client: None for processes of this machine (`workers` of them, by default one a core), the address of a scheduler
         ("tcp://...", started by dask-jobqueue, dask-kubernetes or dask itself), or a dask.distributed.Client.
     workspace: a folder for unfinished settings, by default folder/unfinished; best one that the workers share.
-    report: a function of one line of text, called as settings end; None: silence.
+    progress: print what will be done and about how long it takes, before any worker is started; then show a bar of the
+        episodes of all settings with the time that is left, and print what fails as it fails. False: silence.
 
+    How long is extrapolated from an update and a scoring of each setting, timed here, or of as many as five seconds
+    allow: of workers on other machines it says less.
     A worker that dies costs the minute since its setting was last saved: another takes over. A setting that fails does
     not stop the others; the RuntimeError at the end names all that did. Ctrl-C loses nothing that was saved.
-    Raises ValueError where `folder` holds a file of that name made from another recipe.
+    Raises ValueError for settings that cannot be run, and where `folder` holds a file made from another recipe.
     """
     folder = pathlib.Path(folder).absolute()
     workspace = folder / "unfinished" if workspace is None else pathlib.Path(workspace).absolute()
-    seeds, report = tuple(int(seed) for seed in seeds), report or (lambda line: None)
+    seeds = checks.seeds(seeds)
     wrong = [name for name, setting in settings.items() if not isinstance(setting, Setting) or "/" in name]
     if wrong or not settings:
         raise ValueError(f"settings must be a dict of file name -> Setting, at least one; wrong: {wrong}")
+    wrong = [name for name, x in settings.items() if x.block % x.hyperparameters.episodes_per_update]
+    if wrong:
+        raise ValueError(f"block must be a multiple of episodes_per_update; wrong in {wrong}")
     todo = {name: setting for name, setting in settings.items() if not _finished(folder, name, setting, seeds)}
     failed = {}
     if todo:
         from dask.distributed import as_completed  # the only part that needs the extra
 
+        def agent(name):
+            return _resume(todo[name], seeds, workspace / name)[0]
+
         folder.mkdir(parents=True, exist_ok=True)
-        with _connected(client, workers) as connected:
+        begun = {name: agent(name).episodes for name in todo if _unfinished(workspace / name)}
+        shown = Progress(progress, len(settings), todo, len(seeds), begun, agent)
+        with _connected(client, workers, shown.announce) as connected, shown.bar(connected) as topic:
             futures = {
-                connected.submit(run_setting, setting, seeds, str(workspace / name), pure=False): name
+                connected.submit(_on_worker, setting, seeds, str(workspace / name), topic, name, pure=False): name
                 for name, setting in todo.items()
             }
             try:
-                for done in as_completed(futures):
-                    name = futures[done]
-                    if done.status != "finished":
-                        failed[name] = done.exception()
-                        report(f"{name}: {failed[name]!r}")
-                        continue
-                    write_rows(folder / f"{name}.csv", todo[name].recipe(seeds), done.result())
-                    report(f"{name}: done")
+                arriving = as_completed(futures)
+                while not arriving.is_empty():
+                    time.sleep(0.2)
+                    shown.move()
+                    for done in arriving.next_batch(block=False):
+                        name = futures[done]
+                        if done.status == "finished":
+                            write_rows(folder / f"{name}.csv", todo[name].recipe(seeds), done.result())
+                        else:
+                            failed[name] = done.exception() or done.status
+                        shown.move(name, failed.get(name))
             finally:
                 connected.cancel(list(futures))
+    elif progress:
+        print(f"0 of {len(settings)} settings to train: all there already")
     if failed:
         raise RuntimeError(f"{len(failed)} of {len(settings)} settings failed, the others are in {folder}: {failed}")
     return load_sweep(folder, settings)
+
+
+def _on_worker(setting, seeds, workspace, topic, name):
+    """run_setting, telling how far it is where somebody listens."""
+    from dask.distributed import get_worker
+
+    tell = (lambda episodes: get_worker().log_event(topic, [name, episodes])) if topic else (lambda episodes: None)
+    return run_setting(setting, seeds, workspace, tell)
 
 
 def load_sweep(folder, names=None, command="sweep(...)"):
@@ -271,18 +313,18 @@ def _finished(folder, name, setting, seeds):
 
 
 @contextlib.contextmanager
-def _connected(client, workers):
-    """A Client; what was started here is closed again."""
+def _connected(client, workers, announce):
+    """A Client; what was started here is closed again. announce: called before, with the number of workers."""
     import dask
     from dask.distributed import Client, LocalCluster
 
-    if isinstance(client, Client):
-        yield client
-    elif isinstance(client, str):
-        with Client(client) as connected:
+    if isinstance(client, (Client, str)):
+        with contextlib.nullcontext(client) if isinstance(client, Client) else Client(client) as connected:
+            announce(sum(connected.nthreads().values()))
             yield connected
     elif client is None:
-        workers = os.cpu_count() if workers is None else workers
+        workers = os.cpu_count() if workers is None else checks.whole("workers", workers, 1)
+        announce(workers, at_once=min(workers, os.cpu_count()))
         with (
             dask.config.set(CONFIGURATION),
             LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,

@@ -19,7 +19,7 @@ def test_two_workers_are_nearly_twice_one(tmp_path, capsys):
     dask, distributed = pytest.importorskip("dask"), pytest.importorskip("distributed")
 
     def swept(client):
-        sweep(SETTINGS, tempfile.mkdtemp(dir=tmp_path), client=client)
+        sweep(SETTINGS, tempfile.mkdtemp(dir=tmp_path), client=client, progress=False)
 
     contestants, opened = {}, []
     with dask.config.set(CONFIGURATION):

@@ -4,6 +4,7 @@ import importlib
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import tomllib
 
@@ -146,3 +147,20 @@ def test_ci_runs_the_commands_of_the_readme():
     assert "make lecture" in script
     assert "make test" in script
     assert re.search(r'make test\n(.*\n)*test -z "\$\(git status --porcelain\)"', script), "a clean checkout afterwards"
+
+
+def test_text_has_no_carriage_returns_in_any_checkout(tmp_path):
+    """Not even where git is told to write them: bash would stop at the first one, and checksums would not hold."""
+    tracked()  # skips where there is no git
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", "--shared", "-c", "core.autocrlf=true", ROOT, clone], check=True)
+    files = {path: path.read_bytes() for path in clone.rglob("*") if path.is_file() and ".git" not in path.parts}
+    text = {path for path, content in files.items() if b"\0" not in content}
+    assert {clone / ".ci" / "run", clone / "README.md"} < text
+    assert {path.suffix for path in set(files) - text} <= {".npz", ".png", ".pt", ".woff2"}
+    assert [path for path in text if b"\r" in files[path]] == []
+    subprocess.run(["git", "add", "--renormalize", "."], cwd=clone, check=True)
+    changed = subprocess.run(["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True, check=True)
+    assert changed.stdout == ""
+    if shutil.which("bash"):
+        subprocess.run(["bash", "-n", ".ci/run"], cwd=clone, check=True)
