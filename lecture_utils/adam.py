@@ -16,7 +16,7 @@ class Adam:
     def __init__(self, parameters, lr, betas=(0.9, 0.999), eps=1e-8):
         self.parameters, self.lr, self.betas, self.eps = list(parameters), lr, betas, eps
         self.steps = torch.zeros(len(self.parameters[0]), dtype=torch.float32, device=self.parameters[0].device)  # (R,)
-        self.apart = False  # whether the counts may differ
+        self.apart = False  # whether the counts may differ: from the first step on that some run sat out
         self.moments = []  # (first, second) for each parameter; the first step makes them, in its number format
 
     def zero_grad(self):
@@ -33,6 +33,8 @@ class Adam:
             clip_gradients(self.parameters, max_norm)
         self.moments = self.moments or [(torch.zeros_like(p), torch.zeros_like(p)) for p in self.parameters]
         moving = None if sit_out is None or not sit_out.any() else ~sit_out
+        if moving is not None and not moving.any():
+            return
         self.steps += 1 if moving is None else moving.to(self.steps)
         self.apart = self.apart or moving is not None
         if fast.adam_step(self, moving):

@@ -78,7 +78,7 @@ def _value(name, value, accepts, takes):
 
 
 def recipe(fields):
-    fields = {name: field(name, value) for name, value in fields.items()}
+    fields = {name: hyperparameter(name, value) for name, value in fields.items()}
     if fields["minibatch_size"] == 1 and fields["normalize_advantages"] == "minibatch":
         raise ValueError("minibatch_size must be at least 2 with normalize_advantages='minibatch', got 1: a single "
                          "advantage, less its mean, is 0")  # fmt: skip
@@ -89,7 +89,7 @@ def whole(name, value, least):
     return _value(name, value, *_whole(least))
 
 
-def field(name, value):
+def hyperparameter(name, value):
     return _value(name, value, *RANGES[name])
 
 
@@ -99,9 +99,9 @@ def limit(name, value):
 
 def band(clip):
     """(below, above) of a clip, which is one number for both, or such a pair."""
-    clip = field("clip", clip)
+    clip = hyperparameter("clip", clip)
     pair = clip if isinstance(clip, tuple) else (clip, clip)
-    return tuple(float(x) if x < 1e38 else math.inf for x in pair)  # a wider one has no end in single precision
+    return tuple(float(x) if x < 1e38 else math.inf for x in pair)  # beyond it 1 + x overflows in single precision
 
 
 def seeds(values):
@@ -182,7 +182,7 @@ def episodes(rewards, values, next_values, terminated, truncated):
             raise NotFinite(name, x)
         if name in ("terminated", "truncated") and not ((x == 0) | (x == 1)).all():
             raise ValueError(f"{name} must hold truth values (or 0 and 1), got {x!r}")
-    # Whole numbers become floats; masks take the format of the rest: times gamma, they would be in single precision.
+    # Whole numbers become floats. The masks are made in the rewards' format: truth values times gamma would be float32.
     rewards, values, next_values = (1.0 * given[name] for name in ("rewards", "values", "next_values"))
     nothing = 0 * (rewards + values + next_values)
     alive, uncut = (nothing + (given.get(name, nothing) == 0) for name in ("terminated", "truncated"))
@@ -204,7 +204,7 @@ def observation(x, agent):
     return x
 
 
-def fields(rollout):
+def rollout_arrays(rollout):
     """The fields of a Rollout, name -> array, begin with the same axes (R, E, T) and hold finite numbers."""
     shapes = {name: np.shape(x) for name, x in rollout.items()}
     for name, x in rollout.items():
@@ -217,11 +217,11 @@ def fields(rollout):
             raise NotFinite(name, x)
 
 
-def rollout(x, agent):
+def fits(rollout, agent):
     needed = ("observation", "action", "log_prob", "reward", "next_observation", "terminated")
-    if missing := [name for name in needed if not hasattr(x, name)]:
-        raise TypeError(f"rollout must be a Rollout or have its fields, got {x!r:.80} without {missing}")
-    got = x.observation.shape[0], x.observation.shape[-1], x.action.shape[-1]
+    if missing := [name for name in needed if not hasattr(rollout, name)]:
+        raise TypeError(f"rollout must be a Rollout or have its fields, got {rollout!r:.80} without {missing}")
+    got = rollout.observation.shape[0], rollout.observation.shape[-1], rollout.action.shape[-1]
     if got != (agent.runs, agent.obs_dim, agent.action_dim):
         raise ValueError(f"rollout must hold {agent.runs} run(s) of {agent.obs_dim} observation and {agent.action_dim} "
                          "action dimensions, got {} run(s) of {} and {}".format(*got))  # fmt: skip

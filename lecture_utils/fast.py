@@ -1,6 +1,6 @@
-"""What is there for speed alone. Without any of it the rest computes the same; `make bench` measures what each saves.
+"""What is there for speed alone. Without it the rest computes the same, up to rounding and to numbers below 1e-38.
 
-USED names the pieces that are in use; a test and the benchmark take them away.
+USED names the pieces in use: tests/core/test_fast.py takes them away, and `make bench` measures what each one saves.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ def adam_step(optimizer, moving):
     differently: where a run's share of a parameter does not fill registers, a bias of the last layer for one, which
     numbers are the rest would depend on R. It gets these run by run, and all once the runs' counts of steps differ.
     """
-    if "adam" not in USED or (moving is not None and not moving.any()):
+    if "adam" not in USED:
         return False
     counts, rows = optimizer.steps.unbind(), []
     runs = range(len(counts)) if moving is None else moving.nonzero().flatten().tolist()
@@ -81,7 +81,7 @@ def on_arrays(network):
     return forward
 
 
-def _heads(policy, output):
+def _heads(policy, output):  # as GaussianPolicy.forward makes them
     if policy.std_head == "free":
         std = np.tile(policy.limit * np.exp(policy.log_std.detach().numpy()), (1, output.shape[1], 1))
     else:
@@ -108,7 +108,7 @@ def _through_torch(network, observation):
 def torch_threads(limit):
     """At most `limit` torch threads inside, as many as before after it."""
     before = torch.get_num_threads()
-    torch.set_num_threads(min(before, limit))
+    torch.set_num_threads(min(before, limit) if "threads" in USED else before)
     try:
         yield
     finally:
@@ -131,7 +131,7 @@ def training(agent):
         torch.empty(31 * 2**20, dtype=torch.uint8)
     torch.set_flush_denormal("denormals" in USED)
     try:
-        with torch_threads(1 if small and "threads" in USED else torch.get_num_threads()):
+        with torch_threads(1 if small else torch.get_num_threads()):
             yield
     finally:
         torch.set_flush_denormal(False)

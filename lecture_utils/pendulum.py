@@ -1,4 +1,4 @@
-"""Pendulum-v1 for many episodes at once, equal to Gymnasium's own step by step."""
+"""Pendulum-v1 for many episodes at once, equal to Gymnasium's own step by step; registered as lecture/Pendulum-v1."""
 
 import gymnasium
 import numpy as np

@@ -87,7 +87,7 @@ class RunsLinear(nn.Module):
 
 
 class MLP(nn.Module):
-    """A multilayer perceptron a run: (R, B, sizes[0]) -> (R, B, sizes[-1]). last_gain: of an orthogonal start."""
+    """A multilayer perceptron a run: (R, B, sizes[0]) -> (R, B, sizes[-1]). last_gain: for an orthogonal start."""
 
     def __init__(self, sizes, generators, activation="relu", last_gain=None):
         super().__init__()
@@ -147,10 +147,9 @@ def gae(rewards, values, next_values, terminated, *, gamma, gae_lambda, truncate
 
     terminated: the episode ended by itself and nothing follows: it masks the bootstrap V(s_{t+1}) and the trace.
     truncated: where an array holds several episodes, the clock cut one here: it masks the trace alone, the value stays.
-    Source: equation 16 of Schulman et al. 2016, arXiv 1506.02438. Shapes that disagree and numbers out of their range
-    are a ValueError, what is no array of real numbers a TypeError.
+    Source: equation 16 of arXiv 1506.02438. ValueError for other shapes and numbers, TypeError for what is no number.
     """
-    gamma, gae_lambda = checks.field("gamma", gamma), checks.field("gae_lambda", gae_lambda)
+    gamma, gae_lambda = checks.hyperparameter("gamma", gamma), checks.hyperparameter("gae_lambda", gae_lambda)
     rewards, values, next_values, alive, uncut = checks.episodes(rewards, values, next_values, terminated, truncated)
     advantages = rewards + gamma * alive * next_values - values  # the temporal-difference errors delta, to begin with
     trace = gamma * gae_lambda * alive * uncut
@@ -165,8 +164,8 @@ def standardize(x):
     return (x - x.mean(-1, keepdim=True)) / (std + 1e-8)
 
 
-# Objectives, elementwise, to be maximised: the loss is minus their mean. Of tensors of one shape; a number, or a tensor
-# without axes, goes with any. Others are a TypeError, shapes that disagree a ValueError; a NaN gives NaN in its place.
+# Objectives, to be maximised: the loss is minus their mean. They are elementwise: both arguments have one shape, or one
+# of them is a number or a tensor without axes. A wrong type is a TypeError, shapes that disagree are a ValueError.
 def probability_ratio(log_prob, old_log_prob):
     """r = pi(a|s) / pi_old(a|s), from logarithms, which do not underflow: section 3 of arXiv 1707.06347."""
     log_prob, old_log_prob = checks.elementwise(log_prob=log_prob, old_log_prob=old_log_prob)
@@ -221,23 +220,25 @@ def explained_variance(values, returns):
 class A2C:
     """Advantage actor-critic with GAE, a frozen critic, an entropy bonus and two Adam optimisers (the course's Lab 05).
 
-    obs_dim, action_dim: O and A. hyperparameters: None for the lecture's (five passes for A2C, two for PPO). seeds: a
-    whole number a run, of which everything random is drawn. action_limit: the bound of every action dimension.
+    obs_dim, action_dim: O and A. hyperparameters: those of `default` where None. seeds: one whole number for each run.
+    action_limit: actions lie in [-action_limit, action_limit], in every dimension.
     """
 
     default = Hyperparameters(passes=5)
+    old_policy = None  # PPO's, at the rollout's observations
 
     def __init__(self, obs_dim, action_dim, hyperparameters=None, seeds=(0,), device="cpu", *, action_limit=2.0):
         self.hyperparameters = h = checks.instance("hyperparameters", hyperparameters, Hyperparameters, self.default)
         self.obs_dim, self.action_dim = checks.whole("obs_dim", obs_dim, 1), checks.whole("action_dim", action_dim, 1)
         self.seeds, self.device = checks.seeds(seeds), checks.device(device)
         self.runs, self.action_limit = len(self.seeds), checks.limit("action_limit", action_limit)
+        # A run's weights, starts, action noise and minibatches are drawn from a generator of its own.
         self.generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
         self.updates = self.episodes = 0
         self.stopped = torch.zeros(self.runs, dtype=torch.bool)  # which runs sit out the rest of the passes
 
         sizes, orthogonal = (self.obs_dim, *h.hidden), h.initialization == "orthogonal"
-        gains = (0.01, 1.0) if orthogonal else (None, None)  # Andrychowicz et al. 2021, arXiv 2006.05990
+        gains = (0.01, 1.0) if orthogonal else (None, None)  # first actions near 0: Andrychowicz et al. 2021
         actor = GaussianPolicy(sizes, self.action_dim, self.generators, h, self.action_limit, gains[0])
         critic = MLP((*sizes, 1), self.generators, h.activation, gains[1])
         self.actor, self.critic = actor.to(self.device), critic.to(self.device)
@@ -263,25 +264,24 @@ class A2C:
     def update(self, rollout):
         """Learn from one rollout: `passes` passes over it in minibatches.
 
-        rollout: a training.Rollout of these R runs. Returns a dict of (R,) arrays: loss_act, loss_v, loss_ent (entropy,
-        nats), clip_fraction, approx_kl, means along the passes that a run took, the first minibatch's KL of 0 included;
-        kl_after, the exact KL(old, new) in nats over the whole update, a mean over the rollout's states; and the frozen
-        critic's explained_variance.
+        rollout: a training.Rollout of these R runs. Returns a dict of (R,) arrays: loss_act, loss_v, loss_ent (nats),
+        clip_fraction, approx_kl, means along the passes that a run took, the first minibatch's KL of 0 included; the
+        frozen critic's explained_variance; kl_after, the exact KL(old, new) in nats, a mean over the rollout's states.
         """
         self.refresh()
         batch, h = self.prepare(rollout), self.hyperparameters
         with torch.no_grad():
-            before = self.policy(self.actor, batch["observation"])
+            before = self.old_policy or self.policy(self.actor, batch["observation"])
         logs, took_part = [], []
         for _ in range(h.passes):
             took_part.append(~self.stopped)
             logs.append(self.one_pass(batch))
-            if h.target_kl < math.inf:  # a run that has moved far enough sits out the rest
+            if h.target_kl < math.inf:  # a run that moved far sits out the rest: weights, Adam and generator stay
                 self.stopped |= (logs[-1]["approx_kl"] > h.target_kl).cpu()
             if self.stopped.all():
                 break
         self.updates += 1
-        took_part = torch.stack(took_part).to(self.device)  # (passes, R)
+        took_part = torch.stack(took_part).to(self.device)  # (passes, R), for means over each run's own passes
         log = {name: (torch.stack([x[name] for x in logs]) * took_part).sum(0) / took_part.sum(0) for name in logs[0]}
         with torch.no_grad():
             after = self.policy(self.actor, batch["observation"])
@@ -297,7 +297,7 @@ class A2C:
     def prepare(self, rollout):
         """Everything that the passes need, as a dict of tensors (R, N, ...), N = E x T."""
         h, dtype = self.hyperparameters, next(self.actor.parameters()).dtype
-        checks.rollout(rollout, self)
+        checks.fits(rollout, self)
 
         def flat(x):  # array (R, E, T, ...) -> tensor (R, N, ...)
             return torch.as_tensor(x, dtype=dtype, device=self.device).flatten(1, 2)
@@ -339,7 +339,7 @@ class A2C:
             yield minibatch
 
     def step(self, batch):
-        """One gradient step of both networks. Returns the losses (3, R) and the log ratios (R, B) before it."""
+        """A gradient step of both networks. Returns losses (3, R) and log ratios to the rollout (R, B), before it."""
         h = self.hyperparameters
         policy = self.policy(self.actor, batch["observation"])
         log_prob = policy.log_prob(batch["action"]).sum(-1)  # (R, B, A) -> (R, B)
@@ -351,8 +351,7 @@ class A2C:
 
         self.actor_optimizer.zero_grad()
         self.critic_optimizer.zero_grad()
-        # A sum over runs, never a mean: each run keeps the gradient that it would have alone.
-        (actor_loss + critic_loss).sum().backward()
+        (actor_loss + critic_loss).sum().backward()  # a sum over runs: each keeps the gradient that it would have alone
         self.take_step(self.actor_optimizer, h.actor_lr)
         self.take_step(self.critic_optimizer, h.critic_lr)
         return torch.stack((actor_loss, critic_loss, entropy)).detach(), log_prob.detach() - batch["rollout_log_prob"]
@@ -376,7 +375,7 @@ class A2C:
 
 
 class PPO(A2C):
-    """PPO (arXiv 1707.06347): A2C, and the old actor, the old log-probabilities under no_grad, the clipped loss."""
+    """PPO (arXiv 1707.06347) adds to A2C the old actor, its log-probabilities under no_grad, and the clipped loss."""
 
     default = Hyperparameters()
 
@@ -391,8 +390,8 @@ class PPO(A2C):
     def prepare(self, rollout):
         batch = super().prepare(rollout)
         with torch.no_grad():
-            old_policy = self.policy(self.old_actor, batch["observation"])
-            batch["old_log_prob"] = old_policy.log_prob(batch["action"]).sum(-1)
+            self.old_policy = self.policy(self.old_actor, batch["observation"])
+            batch["old_log_prob"] = self.old_policy.log_prob(batch["action"]).sum(-1)
         return batch
 
     def actor_loss(self, log_prob, batch):

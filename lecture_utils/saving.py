@@ -38,7 +38,7 @@ def load(cls, path, device="cpu", remedy="agent.save writes such files"):
         agent = _restore(cls, state, "cpu")
     except (KeyError, TypeError, RuntimeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} does not hold a whole agent ({type(error).__name__}: {error}); {remedy}") from None
-    return agent if device == "cpu" else _restore(cls, state, device)
+    return agent if device == "cpu" else _restore(cls, state, device)  # a device that is not there is no damaged file
 
 
 def select(agent, runs):

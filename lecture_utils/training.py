@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from lecture_utils import checks, fast
 from lecture_utils.pendulum import EPISODE_STEPS, START_HIGH, PendulumVectorEnv, fixed_starts
 
+EVALUATION_SEED = (0, 1)  # of the action noise; fixed_starts has its own
 LOSSES = ("loss_act", "loss_v", "loss_ent", "clip_fraction", "approx_kl")
 LOG_COLUMNS = ("run", "episode", "reward", *LOSSES, "explained_variance", "kl_after")
 
@@ -32,7 +33,7 @@ class Rollout:
     terminated: np.ndarray  # (R, E, T)
 
     def __post_init__(self):
-        checks.fields(vars(self))
+        checks.rollout_arrays(vars(self))
 
     @property
     def returns(self):
@@ -95,7 +96,7 @@ def evaluate(agent, episodes=100, deterministic=False, starts=None):
     checks.agent(agent)
     starts = fixed_starts(checks.whole("episodes", episodes, 1)) if starts is None else checks.starts(starts)
     shape = len(starts), EPISODE_STEPS, agent.action_dim
-    noise = np.random.default_rng([0, 1]).standard_normal(shape, dtype=np.float32).swapaxes(0, 1)
+    noise = np.random.default_rng(EVALUATION_SEED).standard_normal(shape, dtype=np.float32).swapaxes(0, 1)
     noise = np.zeros_like(noise) if deterministic else noise
     starts, noise = (np.broadcast_to(x, (agent.runs, *x.shape)) for x in (starts, noise))
     returns = np.zeros(starts.shape[:2])
@@ -183,7 +184,7 @@ def train(agent, episodes=3000, progress=True):
                 rollout = collect_episodes(agent)
                 update = agent.update(rollout)
                 log.append({"reward": rollout.returns, **update})
-                for name in LOSSES:
+                for name in LOSSES:  # the other two may be undefined, or overflow, in a healthy run
                     if not np.isfinite(update[name]).all():
                         raise checks.NotFinite(name, update[name])
                 agent.episodes = first + len(log) * h.episodes_per_update

@@ -196,7 +196,9 @@ def grid(agent=PPO, **axes):
     for name, values in axes.items():
         if not np.iterable(values) or isinstance(values, (str, bytes, dict, set)) or not (values := list(values)):
             raise ValueError(f"grid takes a list or an array of values for {name}, {name}=[...], got {values!r:.80}")
-        axes[name] = [checks.whole(name, x, 1) if name == "episodes" else checks.field(name, x) for x in values]
+        axes[name] = [
+            checks.whole(name, x, 1) if name == "episodes" else checks.hyperparameter(name, x) for x in values
+        ]
     settings = {}
     for values in itertools.product(*axes.values()):
         chosen = dict(zip(axes, values, strict=True))
