@@ -43,10 +43,7 @@ def adam_step(optimizer, moving):
 
 
 def values(critic, observation, next_observation):
-    """V(s_t) and V(s_{t+1}), each (R, N, 1), of observations (R, N, O).
-
-    Within an episode the next observation is that of the next step, so its value is known: one forward pass of two.
-    """
+    """V(s_t) and V(s_{t+1}), (R, N, 1) each: within an episode the latter is V of the next step, and known already."""
     known = critic(observation)
     if "values" not in USED:
         return known, critic(next_observation)
@@ -60,22 +57,27 @@ def values(critic, observation, next_observation):
 def on_arrays(network):
     """The same function of arrays (R, B, O), for acting: mean and std, each (R, B, A), or an MLP's outputs (R, B, out).
 
-    Small products on the CPU take NumPy a fifth of torch's time, and acting is 200 of them an episode. Large ones NumPy
-    would spread over threads: they go through torch, as on other devices. The function reads the weights where they
-    are, all of them, so it never mixes old and new ones.
+    Small products on the CPU take NumPy a fifth of torch's time, and acting is 200 of them an episode; large ones go
+    through torch, whose threads are limited. All weights are read where they are: no old ones mix with new ones.
     """
     body = getattr(network, "body", network)
     if body.layers[0].weight.device.type != "cpu" or "arrays" not in USED:
         return lambda x: _through_torch(network, x)
-    *hidden, last = [(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in body.layers]
+    layers, one = (
+        [(x.weight.detach().numpy(), x.bias.detach().numpy()) for x in body.layers],
+        len(body.layers[0].bias) == 1,
+    )
+    *hidden, last = [(weight[0], bias[0]) for weight, bias in layers] if one else layers
+    product = np.dot if one else np.matmul  # whose loop over runs costs as much as a product of one
     activate = {"relu": lambda x: np.maximum(x, 0, out=x), "tanh": lambda x: np.tanh(x, out=x)}[body.activation]
 
     def forward(x):
         if x.shape[1] > SMALL_BATCH:
             return _through_torch(network, x)
+        x = x[0] if one else x
         for weight, bias in hidden:
-            x = activate(np.matmul(x, weight) + bias)
-        output = np.matmul(x, last[0]) + last[1]
+            x = activate(product(x, weight) + bias)
+        output = (product(x, last[0]) + last[1])[None if one else ...]
         return output if body is network else _heads(network, output)
 
     return forward
@@ -92,8 +94,7 @@ def _heads(policy, output):  # as GaussianPolicy.forward makes them
 
 
 @torch.inference_mode()
-def _through_torch(network, observation):
-    """In blocks: what the layers of all states at once compute would not fit into the cache."""
+def _through_torch(network, observation):  # in blocks, so that what a layer computes stays in the cache
     weight = next(network.parameters())
     blocks = [
         network(torch.as_tensor(observation[:, start : start + LARGE_BATCH], dtype=weight.dtype, device=weight.device))
@@ -125,8 +126,7 @@ def training(agent):
     denormals: numbers below 1e-38 count as zero, in this thread. Where units of a network die, Adam's moments fade into
       such numbers, a third of them in a long training, and each takes the processor a hundred times as long.
     """
-    h = agent.hyperparameters
-    small = agent.runs * h.minibatch_size * max(h.hidden) ** 2 < SMALL_PRODUCT
+    small = agent.runs * agent.hyperparameters.minibatch_size * max(agent.hyperparameters.hidden) ** 2 < SMALL_PRODUCT
     if "memory" in USED:
         torch.empty(31 * 2**20, dtype=torch.uint8)
     torch.set_flush_denormal("denormals" in USED)
