@@ -4,12 +4,15 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy reads it when it is first imported
 
+import hypothesis
 import pytest
 import torch
 
 from lecture_utils import A2C, PPO
 
 torch.set_num_threads(1)
+hypothesis.settings.register_profile("lecture", deadline=None)  # what else the machine does fails no test
+hypothesis.settings.load_profile("lecture")
 
 
 @pytest.fixture(params=[PPO, A2C], ids=["PPO", "A2C"])

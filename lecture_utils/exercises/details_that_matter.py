@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch.distributions import Normal
 
+from lecture_utils import checks
 from lecture_utils.exercises.choices import judge_choices
 from lecture_utils.exercises.judge import Task, judge
 from lecture_utils.experiments.faulty_runs import BUGS, side_by_side
@@ -48,6 +49,7 @@ def check_bug(number, answer):
 
 
 def _bug(number):
+    number = checks.plain(number)
     if not isinstance(number, int) or isinstance(number, bool):
         raise TypeError(f"number must be a whole number, got {number!r}")
     return BUGS[np.random.default_rng(abs(number) + 5).integers(len(BUGS))]

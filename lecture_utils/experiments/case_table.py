@@ -3,7 +3,7 @@
 import pandas as pd
 import torch
 
-from lecture_utils import clipped_surrogate, surrogate
+from lecture_utils import checks, clipped_surrogate, surrogate
 
 # The lecture's rows: the sign of A and the interval of r, each end as (offset, how many epsilons).
 LECTURE_ROWS = (
@@ -67,7 +67,7 @@ def lecture_cases(clip=0.2):
 
 
 def _check(clip):
-    if not isinstance(clip, (int, float)) or isinstance(clip, bool) or not 0 < clip < 1:
+    if not isinstance(checks.plain(clip), (int, float)) or not 0 < clip < 1:
         raise ValueError(
             f"clip must be a number in (0, 1), so that the band has a below, an inside and an above, got {clip!r}"
         )

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from lecture_utils import monte_carlo
+from lecture_utils import checks, monte_carlo
 
 
 def train_critic(agent, rollout, passes=8):
@@ -11,7 +11,7 @@ def train_critic(agent, rollout, passes=8):
 
     Raises ValueError for a rollout that does not fit the agent and for passes that are not a whole number above 0.
     """
-    _check_whole("passes", passes)
+    passes = checks.whole("passes", passes, 1)
     for _ in range(passes):
         agent.refresh()
         for batch in agent.minibatches(agent.prepare(rollout)):
@@ -29,15 +29,10 @@ def critic_error(agent, rollout, steps=50):
     The judge asks no critic: what lies beyond the rollout is left out, so `steps` should end long before it does.
     Raises ValueError for steps that are not a whole number above 0.
     """
-    _check_whole("steps", steps)
+    steps = checks.whole("steps", steps, 1)
     gamma, scale = agent.hyperparameters.gamma, agent.hyperparameters.reward_scale
     with torch.no_grad():
         values = agent.critic(torch.as_tensor(rollout.observation).flatten(1, 2)).numpy().reshape(rollout.reward.shape)
     nothing = np.zeros_like(rollout.reward)
     followed = monte_carlo(scale * rollout.reward, nothing, nothing, nothing, gamma=gamma)
     return (values - followed)[..., :steps].mean((1, 2))
-
-
-def _check_whole(name, value):
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")

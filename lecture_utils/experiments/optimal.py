@@ -11,7 +11,7 @@ import pathlib
 
 import numpy as np
 
-from lecture_utils import PendulumVectorEnv, fixed_starts
+from lecture_utils import PendulumVectorEnv, checks, fixed_starts
 from lecture_utils.experiments.data_files import DATA, checked, read_arrays, write_checksums
 from lecture_utils.pendulum import EPISODE_STEPS, MAX_SPEED, MAX_TORQUE, TIME_STEP
 
@@ -70,10 +70,7 @@ def solve(n_theta=720, n_theta_dot=601, n_torque=21, steps=EPISODE_STEPS, gamma=
     steps below 1 and gamma outside [0, 1].
     """
     _check_grid(n_theta, n_theta_dot, n_torque)
-    if not isinstance(steps, (int, np.integer)) or steps < 1:
-        raise ValueError(f"steps must be a whole number of at least 1, got {steps!r}")
-    if not 0 <= gamma <= 1:
-        raise ValueError(f"gamma must be in [0, 1], got {gamma!r}")
+    steps, gamma = checks.whole("steps", steps, 1), checks.hyperparameter("gamma", gamma)
     theta = np.linspace(-np.pi, np.pi, n_theta, endpoint=False)[:, None]
     theta_dot = np.linspace(-MAX_SPEED, MAX_SPEED, n_theta_dot)
     state_reward = -(theta**2 + 0.1 * theta_dot**2).astype(np.float32)
@@ -162,7 +159,7 @@ def _states(theta, theta_dot):
 def _check_grid(n_theta, n_theta_dot, n_torque):
     limits = {"n_theta": (n_theta, 8, 0), "n_theta_dot": (n_theta_dot, 3, 1), "n_torque": (n_torque, 3, 1)}
     for name, (value, low, parity) in limits.items():
-        if not isinstance(value, (int, np.integer)) or value < low or value % 2 != parity:
+        if not isinstance(checks.plain(value), int) or value < low or value % 2 != parity:
             kind = ("even", "odd")[parity]
             raise ValueError(f"{name} must be an {kind} whole number of at least {low}, got {value!r}")
 

@@ -4,12 +4,13 @@ Sources: Agarwal, Schwarzer, Castro, Courville and Bellemare 2021, Deep Reinforc
 Statistical Precipice (arXiv 2108.13264); Efron 1987, Better Bootstrap Confidence Intervals.
 """
 
-import numbers
 import warnings
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 from scipy.stats import DegenerateDataWarning, bootstrap, trim_mean
+
+from lecture_utils import checks
 
 NUMBERS_AT_ONCE = 4_000_000  # resampled at a time: 32 MB
 
@@ -63,12 +64,11 @@ def interval(x, confidence=0.95, statistic=np.mean, *, axis=0, resamples=2000, m
     Raises ValueError for fewer than 2 runs, numbers that are not finite, confidence outside (0, 1) and other methods.
     """
     samples = tuple(_numbers("x", values) for values in (x if isinstance(x, tuple) and x else (x,)))
-    if not isinstance(confidence, numbers.Real) or not 0 < confidence < 1:
+    confidence, resamples = checks.plain(confidence), checks.whole("resamples", resamples, 1)
+    if not isinstance(confidence, (int, float)) or not 0 < confidence < 1:
         raise ValueError(f"confidence must be in (0, 1), got {confidence!r}")
     if method not in ("BCa", "percentile"):
         raise ValueError(f"method must be 'BCa' or 'percentile', got {method!r}")
-    if not isinstance(resamples, (int, np.integer)) or isinstance(resamples, bool) or resamples < 1:
-        raise ValueError(f"resamples must be a whole number of at least 1, got {resamples!r}")
     for values in samples:
         if values.ndim == 0 or values.shape[normalize_axis_index(axis, values.ndim)] < 2:
             raise ValueError(f"x must have at least 2 runs along axis {axis}, got shape {values.shape}")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lecture_utils import PendulumVectorEnv, fast, gae
+from lecture_utils import PendulumVectorEnv, checks, fast, gae
 from lecture_utils.experiments import recordings
 from lecture_utils.experiments.data_files import DATA, checked, read_arrays, write_checksums
 from lecture_utils.training import collect_episodes
@@ -174,9 +174,8 @@ def _checked(agent, states, actions, continuations, horizon):
     for name, x in {"states": states, "actions": actions}.items():
         if not np.isfinite(x).all():
             raise ValueError(f"{name} must be finite, got {x!r}")
-    for name, value, least in (("continuations", continuations, 2), ("horizon", horizon, 1)):
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    checks.whole("continuations", continuations, 2)
+    checks.whole("horizon", horizon, 1)
     return states, actions
 
 

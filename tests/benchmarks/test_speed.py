@@ -9,7 +9,7 @@ import torch
 from plain_loop import PlainPPO, plain_train
 from record import in_turn, medians, print_table, record
 
-from lecture_utils import PPO, Hyperparameters, train
+from lecture_utils import PPO, Hyperparameters, fast, train
 from lecture_utils.pendulum import EPISODE_STEPS
 
 ROUNDS = 25  # short ones: a machine that others use too keeps its speed for a second, not for a minute
@@ -99,3 +99,36 @@ def test_training_against_the_plain_loop_and_the_floor(capsys):
     assert rows["train, R = 1"]["times as fast"] >= 2.5
     assert rows["train, R = 16"]["times as fast"] >= 12 or rows["train, R = 16"]["ms"] <= 5
     assert rows["train, R = 64"]["share"] >= 0.3
+
+
+def test_what_each_piece_of_fast_saves(capsys):
+    """Training with all of fast.py, and without one piece of it: "threads" saves only where torch has several, and
+    "denormals" only late in a long training, when units have died.
+    """
+    agents = {runs: PPO(3, 1, seeds=range(runs)) for runs in (1, 16)}
+    pieces = {"all of it in use": set(), **{f"without {name}": {name} for name in sorted(fast.USED)}}
+    pieces["without all of it"] = set(fast.USED)
+
+    def trained(runs, left_out):
+        used = set(fast.USED)
+        fast.USED -= left_out
+        try:
+            train(agents[runs], EPISODES[runs], progress=False)
+        finally:
+            fast.USED |= used
+
+    contestants = {
+        (name, runs): lambda r=runs, x=left_out: trained(r, x) for name, left_out in pieces.items() for runs in agents
+    }
+    in_turn(contestants, 1)  # warm up
+    times = in_turn(contestants, ROUNDS)
+    median = medians(times)
+    rows = {
+        name: {f"R = {runs}, ms": 1000 * median[name, runs] / (runs * EPISODES[runs]) for runs in agents}
+        | {f"R = {runs}, times": median[name, runs] / median["all of it in use", runs] for runs in agents}
+        for name in pieces
+    }  # fmt: skip
+    with capsys.disabled():
+        print_table("ms of processor per run and episode without a piece of fast.py, one thread", rows)
+    record("pieces of fast.py", {"unit": "ms per run and episode", "median": rows})
+    assert all(rows["without all of it"][f"R = {runs}, times"] > 1.2 for runs in agents)

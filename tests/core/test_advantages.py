@@ -52,6 +52,32 @@ def by_definition(rewards, values, next_values, terminated, gamma, gae_lambda):
     return advantages
 
 
+@pytest.mark.parametrize("as_tensors", [False, True])
+def test_several_episodes_in_one_array_are_those_episodes_one_by_one(as_tensors):
+    """`truncated` cuts the trace where another episode begins and keeps the value; `terminated` takes both."""
+    rng = np.random.default_rng(0)
+    lengths, ended = (5, 1, 7, 3), (False, True, False, True)
+    rewards, values, next_values = rng.normal(size=(3, 2, sum(lengths)))  # two runs
+    terminated, truncated = np.zeros((2, 2, sum(lengths)), dtype=bool)
+    expected, first = [], 0
+    for length, ends in zip(lengths, ended, strict=True):
+        part = slice(first, first + length)
+        (terminated if ends else truncated)[:, part.stop - 1] = True
+        alone = [x[:, part] for x in (rewards, values, next_values, terminated)]
+        expected.append(gae(*alone, gamma=0.9, gae_lambda=0.8))
+        first += length
+    arguments = [rewards, values, next_values, terminated, truncated]
+    arguments = [torch.as_tensor(x) for x in arguments] if as_tensors else arguments
+    got = gae(*arguments[:4], gamma=0.9, gae_lambda=0.8, truncated=arguments[4])
+    assert np.asarray(got) == pytest.approx(np.concatenate(expected, axis=1), abs=1e-12)
+    without = gae(*arguments[:4], gamma=0.9, gae_lambda=0.8)
+    assert np.abs(np.asarray(without - got)).max() > 0.1
+    with pytest.raises(ValueError, match="truncated must hold truth values"):
+        gae(*arguments[:4], gamma=0.9, gae_lambda=0.8, truncated=arguments[4] + 0.5)
+    with pytest.raises(ValueError, match="truncated must have one shape"):
+        gae(*arguments[:4], gamma=0.9, gae_lambda=0.8, truncated=arguments[4][:, 1:])
+
+
 def check_definition(estimator):
     numbers, shares = st.floats(-20, 20), st.floats(0, 1)
 
