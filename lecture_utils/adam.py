@@ -32,9 +32,9 @@ class Adam:
         if max_norm < math.inf:
             clip_gradients(self.parameters, max_norm)
         self.moments = self.moments or [(torch.zeros_like(p), torch.zeros_like(p)) for p in self.parameters]
-        moving = None if sit_out is None or not sit_out.any() else ~sit_out
-        if moving is not None and not moving.any():
+        if sit_out is not None and sit_out.all():
             return
+        moving = None if sit_out is None or not sit_out.any() else ~sit_out
         self.steps += 1 if moving is None else moving.to(self.steps)
         self.apart = self.apart or moving is not None
         if fast.adam_step(self, moving):

@@ -48,7 +48,6 @@ def _choice(*names):
 _share = _number(lambda x: 0 <= x <= 1, "a number in [0, 1]")
 _at_least_zero = _number(lambda x: 0 <= x < math.inf, "a finite number of at least 0")
 _positive = _number(lambda x: 0 < x < math.inf, "a finite number above 0")
-_limit = _number(lambda x: 0 < x <= np.finfo(np.float32).max, "a finite number above 0")
 _width = _number(lambda x: x >= 0, "a number of at least 0 (inf: not clipped), or a pair of them: below 1 and above 1")
 _seed = _number(lambda x: isinstance(x, int) and 0 <= x < 2**63, "one or more whole numbers in [0, 2**63), one a run")
 
@@ -93,8 +92,8 @@ def hyperparameter(name, value):
     return _value(name, value, *RANGES[name])
 
 
-def limit(name, value):
-    return _value(name, value, *_limit)
+def above_zero(name, value):
+    return _value(name, value, *_number(lambda x: 0 < x <= np.finfo(np.float32).max, "a finite number above 0"))
 
 
 def band(clip):
@@ -114,10 +113,9 @@ def indices(name, values, count):
 
 
 def instance(name, value, kind, default):
-    value = default if value is None else value
-    if not isinstance(value, kind):
+    if not isinstance(value, kind | None):
         raise TypeError(f"{name} must be a {kind.__name__} or None, got {value!r:.80}")
-    return value
+    return default if value is None else value
 
 
 def device(name):

@@ -231,7 +231,7 @@ class A2C:
         self.hyperparameters = h = checks.instance("hyperparameters", hyperparameters, Hyperparameters, self.default)
         self.obs_dim, self.action_dim = checks.whole("obs_dim", obs_dim, 1), checks.whole("action_dim", action_dim, 1)
         self.seeds, self.device = checks.seeds(seeds), checks.device(device)
-        self.runs, self.action_limit = len(self.seeds), checks.limit("action_limit", action_limit)
+        self.runs, self.action_limit = len(self.seeds), checks.above_zero("action_limit", action_limit)
         # A run's weights, starts, action noise and minibatches are drawn from a generator of its own.
         self.generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
         self.updates = self.episodes = 0

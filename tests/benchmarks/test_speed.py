@@ -102,8 +102,8 @@ def test_training_against_the_plain_loop_and_the_floor(capsys):
 
 
 def test_what_each_piece_of_fast_saves(capsys):
-    """Training with all of fast.py, and without one piece of it: "threads" saves only where torch has several, and
-    "denormals" only late in a long training, when units have died.
+    """Training with all of fast.py, and without one piece of it: "threads" saves only where torch has several,
+    "denormals" only late in a long training, when units have died, and "memory" once, for the rest of the process.
     """
     agents = {runs: PPO(3, 1, seeds=range(runs)) for runs in (1, 16)}
     pieces = {"all of it in use": set(), **{f"without {name}": {name} for name in sorted(fast.USED)}}
