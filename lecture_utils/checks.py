@@ -58,6 +58,7 @@ RANGES = {
     "clip": (lambda x: _width[0](x) or (_all(_width, x) and len(x) == 2), _width[1]),
     "minibatch_size": _whole(1), "passes": _whole(1), "episodes_per_update": _whole(1), "anneal_updates": _whole(0),
     "mean_head": _choice("tanh", "linear"), "std_head": _choice("abs", "softplus", "free"),
+    "initial_std": _number(lambda x: x == 0 or 1e-3 < x < math.inf, "0 or a finite number above 0.001, its floor"),
     "score_action": _choice("clipped", "sampled"), "normalize_advantages": _choice("no", "rollout", "minibatch"),
     "activation": _choice("relu", "tanh"), "initialization": _choice("default", "orthogonal"),
     "hidden": (lambda x: _all(_whole(1), x), "a tuple of widths, each a whole number of at least 1"),

@@ -32,6 +32,7 @@ class Hyperparameters:
     episodes_per_update: int = 1  # E, episodes collected with one policy before it is updated
     mean_head: str = "tanh"  # mean action: limit x "tanh" of the output, or "linear"
     std_head: str = "abs"  # standard deviation: "abs" or "softplus" of an output, or "free" of the state
+    initial_std: float = 0.0  # standard deviation before training, in every state; 0: as its head happens to start
     score_action: str = "clipped"  # the log-probability scored is that of the "clipped" or of the "sampled" action
     shuffle: bool = False  # minibatches drawn at random; otherwise in time order
     normalize_advantages: str = "no"  # "no", per "rollout" or per "minibatch" (to mean 0 and standard deviation 1)
@@ -53,9 +54,9 @@ class Hyperparameters:
 TUNED_EPISODES = 384  # 76,800 steps a run
 TUNED = Hyperparameters(
     gamma=0.97, gae_lambda=0.95, entropy_coef=0.0, actor_lr=5e-3, critic_lr=5e-3, minibatch_size=400, passes=10,
-    episodes_per_update=16, mean_head="linear", std_head="free", score_action="sampled", shuffle=True, hidden=(32, 32),
-    normalize_advantages="rollout", reward_scale=0.2, activation="tanh", initialization="orthogonal", anneal_updates=24,
-    max_grad_norm=0.5, target_kl=0.03,
+    episodes_per_update=16, mean_head="linear", std_head="free", initial_std=2.0, score_action="sampled", shuffle=True,
+    normalize_advantages="rollout", reward_scale=0.2, hidden=(32, 32), activation="tanh", initialization="orthogonal",
+    anneal_updates=24, max_grad_norm=0.5, target_kl=0.03,
 )  # fmt: skip
 
 STD_FLOOR = 1e-3  # added to the standard deviation, in units of the action: keeps it away from zero
@@ -113,12 +114,16 @@ class GaussianPolicy(nn.Module):
 
     def __init__(self, sizes, action_dim, generators, hyperparameters, limit, last_gain=None):
         super().__init__()
-        self.mean_head, self.std_head, self.std_floor = hyperparameters.mean_head, hyperparameters.std_head, STD_FLOOR
-        self.limit = limit
-        outputs = action_dim if self.std_head == "free" else 2 * action_dim
-        self.body = MLP((*sizes, outputs), generators, hyperparameters.activation, last_gain)
-        if self.std_head == "free":
-            self.log_std = nn.Parameter(torch.zeros(len(generators), 1, action_dim, dtype=torch.float32))
+        h, free = hyperparameters, hyperparameters.std_head == "free"
+        self.mean_head, self.std_head, self.std_floor, self.limit = h.mean_head, h.std_head, STD_FLOOR, limit
+        self.body = MLP((*sizes, action_dim if free else 2 * action_dim), generators, h.activation, last_gain)
+        if free:
+            log_std, shape = math.log((h.initial_std or limit) / limit), (len(generators), 1, action_dim)
+            self.log_std = nn.Parameter(torch.full(shape, log_std, dtype=torch.float32))
+        elif h.initial_std:
+            z, last = h.initial_std - STD_FLOOR, self.body.layers[-1]
+            last.weight.data[..., action_dim:] = 0  # (R, in, 2 A): the second half makes z, which no state changes yet
+            last.bias.data[..., action_dim:] = z if h.std_head == "abs" else z + math.log(-math.expm1(-z))
 
     def forward(self, observation):
         output = self.body(observation)
@@ -236,7 +241,6 @@ class A2C:
         self.generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
         self.updates = self.episodes = 0
         self.stopped = torch.zeros(self.runs, dtype=torch.bool)  # which runs sit out the rest of the passes
-
         sizes, orthogonal = (self.obs_dim, *h.hidden), h.initialization == "orthogonal"
         gains = (0.01, 1.0) if orthogonal else (None, None)  # first actions near 0: Andrychowicz et al. 2021
         actor = GaussianPolicy(sizes, self.action_dim, self.generators, h, self.action_limit, gains[0])
@@ -270,8 +274,8 @@ class A2C:
         """
         self.refresh()
         batch, h = self.prepare(rollout), self.hyperparameters
-        with torch.no_grad():
-            before = self.old_policy or self.policy(self.actor, batch["observation"])
+        policy = torch.no_grad()(self.policy)
+        before = self.old_policy or policy(self.actor, batch["observation"])
         logs, took_part = [], []
         for _ in range(h.passes):
             took_part.append(~self.stopped)
@@ -283,10 +287,8 @@ class A2C:
         self.updates += 1
         took_part = torch.stack(took_part).to(self.device)  # (passes, R), for means over each run's own passes
         log = {name: (torch.stack([x[name] for x in logs]) * took_part).sum(0) / took_part.sum(0) for name in logs[0]}
-        with torch.no_grad():
-            after = self.policy(self.actor, batch["observation"])
-            log["kl_after"] = kl_divergence(before, after).sum(-1).mean(-1)  # (R, N, A) -> (R, N) -> (R,)
-        log["explained_variance"] = explained_variance(batch["value"], batch["returns"])
+        kl = kl_divergence(before, policy(self.actor, batch["observation"])).sum(-1)  # (R, N, A) -> (R, N)
+        log |= {"kl_after": kl.mean(-1), "explained_variance": explained_variance(batch["value"], batch["returns"])}
         return {name: x.cpu().numpy() for name, x in log.items()}
 
     def refresh(self):
@@ -345,7 +347,6 @@ class A2C:
         log_prob = policy.log_prob(batch["action"]).sum(-1)  # (R, B, A) -> (R, B)
         entropy = policy.entropy().sum(-1).mean(-1)  # (R, B, A) -> (R,)
         actor_loss = self.actor_loss(log_prob, batch) - h.entropy_coef * entropy
-
         value = self.critic(batch["observation"]).squeeze(-1)  # (R, B, 1) -> (R, B)
         critic_loss = (value - batch["returns"]).square().mean(-1)
 

@@ -209,6 +209,6 @@ def _frame(log, first):
     _, updates, per_update = rewards.shape
     run, episode = np.divmod(np.arange(rewards.size), updates * per_update)
     columns = {"run": run, "episode": first + episode, "reward": rewards.ravel()}
-    for name in LOG_COLUMNS[3:]:  # one number an update, beside each of its episodes
+    for name in [*LOG_COLUMNS[3:], *(x for x in log[0] if x not in LOG_COLUMNS)]:  # beside each of an update's episodes
         columns[name] = np.repeat(np.stack([entry[name] for entry in log], axis=1).ravel(), per_update)
     return pd.DataFrame(columns)

@@ -22,6 +22,7 @@ STARTS = 100  # fixed starts that a score is the mean of
 # Rungs in order: each takes these fields from TUNED, on top of those before it.
 DETAILS = {
     "sampled action scored": ("score_action",),
+    "a standard deviation that starts at 2 N m": ("initial_std",),
     "one standard deviation for all states": ("std_head",),
     "minibatches shuffled": ("shuffle",),
     "advantages normalised": ("normalize_advantages",),
@@ -38,6 +39,11 @@ DETAILS = {
     "gradients clipped": ("max_grad_norm",),
     "early stop on KL": ("target_kl",),
 }
+# The standard deviation's form and its width before training, apart. STARTS_AT: N m; the lecture's networks start their
+# |z| at about the first of these, differently in every state.
+FORMS = {"abs": "|z|", "softplus": "softplus(z)", "free": "free of the state"}
+STARTS_AT = (0.1, 0.5, 2.0)
+FORM_RECIPES = {"lecture, drawn action": Hyperparameters(score_action="sampled"), "TUNED": TUNED}
 ROUNDING = 1e-6  # a number smaller than this is what rounding leaves of a zero
 SOLVED = 50.0  # points of regret; how long a run takes to get below is what the tables call samples and seconds
 SYMPTOMS = {
@@ -64,7 +70,7 @@ def _ladder():
 
 def _without(fields):
     """TUNED with the lecture's values of `fields`; steps that shrink do so to the end of the training, as in TUNED."""
-    recipe = TUNED.replace(**fields_of(Hyperparameters(), fields))
+    recipe = TUNED.replace(**fields_of(Hyperparameters(initial_std=STARTS_AT[0]), fields))
     updates = TUNED_EPISODES // recipe.episodes_per_update
     return recipe.replace(anneal_updates=updates) if recipe.anneal_updates else recipe
 
@@ -76,14 +82,23 @@ BUG_RECIPES = {bug.__name__: TUNED for bug in BUGS} | {"EntropySign": TUNED.repl
 
 
 def settings():
-    """Name -> Setting: "ladder_00", ... by rung, "without_00", ... by detail left out, and "bug_" with its name."""
+    """Name -> Setting: "ladder_00", ... by rung, "without_00", ... by detail left out, "bug_" with its name.
+
+    And "std_0_free_0.1", ...: of the standard deviation which recipe, which form, and its start in N m.
+    """
     length = {"episodes": TUNED_EPISODES, "block": TUNED.episodes_per_update, "scored_on": STARTS}
     length["scored_every"] = length["block"]
     ladder = {f"ladder_{k:02}": Setting(hyperparameters=h, **length) for k, h in enumerate(LADDER.values())}
     without = {f"without_{k:02}": Setting(hyperparameters=h, **length) for k, h in enumerate(LEAVE_ONE_OUT.values())}
     bugs = {f"bug_{bug.__name__}": Setting(bug, BUG_RECIPES[bug.__name__], **length) for bug in BUGS}
     bugs["bug_none_with_entropy"] = Setting(hyperparameters=BUG_RECIPES["EntropySign"], **length)
-    return ladder | without | bugs
+    forms = {
+        f"std_{k}_{form}_{start:g}": Setting(hyperparameters=h.replace(std_head=form, initial_std=start), **length)
+        for k, h in enumerate(FORM_RECIPES.values())
+        for form in FORMS
+        for start in STARTS_AT
+    }
+    return ladder | without | bugs | forms
 
 
 def load_details(folder=FOLDER):

@@ -22,7 +22,7 @@ from lecture_utils.experiments.data_files import checked, read_exactly, read_tab
 from lecture_utils.experiments.sweep_progress import Progress
 from lecture_utils.training import LOG_COLUMNS
 
-COLUMNS = ("run", *LOG_COLUMNS[1:], "score_sampled", "score_mean", "seconds")
+COLUMNS = ("run", *LOG_COLUMNS[1:], "kl_after_median", "score_sampled", "score_mean", "seconds")
 SAVE_EVERY = 60.0  # seconds of training that may be lost
 
 # Dask asks glibc to give freed memory back at once. Training frees and takes the same megabytes at every step: told to
@@ -72,9 +72,9 @@ class Setting:
 def run_setting(setting, seeds, workspace, tell=lambda episodes: None):
     """Train one setting; returns one row a run and block of episodes.
 
-    Columns: run, episode (the block's first), the block's means of what train logs, then score_sampled and score_mean,
-    the mean returns on fixed_starts after the block with sampled and with mean actions (NaN where not scored), and
-    seconds, the processor time of all runs together so far, scoring left out.
+    Columns: run, episode (the block's first), the block's means of what train logs, the median of kl_after, then
+    score_sampled and score_mean, the mean returns on fixed_starts after the block with sampled and with mean actions
+    (NaN where not scored), and seconds, the processor time of all runs together so far, scoring left out.
     workspace: path without ending; what is unfinished lies there and is taken up again. A run that diverges is left
     out from there on, and the others go on: its later rows are missing.
     tell: called with the number of episodes that are done, about every second.
@@ -113,7 +113,8 @@ def _block(agent, runs, setting, seconds, tell):
             logs.append(error.log.assign(run=[runs[run] for run in error.log.run]))
             left = [run for run in range(agent.runs) if run != error.run]
             agent, runs = agent.select(left) if left else agent, [runs[run] for run in left]
-    rows = pd.concat(logs).astype(float).groupby("run").mean().reset_index().astype({"run": int})
+    by_run = pd.concat(logs).astype(float).groupby("run")
+    rows = by_run.mean().assign(kl_after_median=by_run.kl_after.median()).reset_index().astype({"run": int})
     rows["episode"], rows["score_sampled"], rows["score_mean"] = first, np.nan, np.nan
     rows["seconds"] = seconds + time.process_time() - start
     if runs and agent.episodes % setting.scored_every == 0:
@@ -163,7 +164,7 @@ def write_rows(path, recipe, rows, digits=6):
 
 def read_rows(path, command="sweep(...)"):
     """The rows of a file that write_rows wrote; ValueError that names `command`, which makes it, where they are not."""
-    return read_table(path, COLUMNS, command, skiprows=1)
+    return read_table(path, COLUMNS, command, skiprows=1, more=True)
 
 
 def read_recipe(path, command="sweep(...)"):
