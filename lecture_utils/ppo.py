@@ -312,7 +312,7 @@ class A2C:
         advantage = gae(reward, values, next_values, rollout.terminated, gamma=h.gamma, gae_lambda=h.gae_lambda)
         returns = advantage + values
         advantage = standardize(flat(advantage)) if h.normalize_advantages == "rollout" else flat(advantage)
-        return {"observation": observation, "action": action, "rollout_log_prob": flat(rollout.log_prob),
+        return {"observation": observation, "action": action, "old_log_prob": flat(rollout.log_prob),
                 "advantage": advantage, "value": flat(values), "returns": flat(returns)}  # fmt: skip
 
     def one_pass(self, batch):
@@ -341,7 +341,7 @@ class A2C:
             yield minibatch
 
     def step(self, batch):
-        """A gradient step of both networks. Returns losses (3, R) and log ratios to the rollout (R, B), before it."""
+        """A gradient step of both networks. Returns losses (3, R) and log ratios (R, B), both as they were before."""
         h = self.hyperparameters
         policy = self.policy(self.actor, batch["observation"])
         log_prob = policy.log_prob(batch["action"]).sum(-1)  # (R, B, A) -> (R, B)
@@ -355,7 +355,7 @@ class A2C:
         (actor_loss + critic_loss).sum().backward()  # a sum over runs: each keeps the gradient that it would have alone
         self.take_step(self.actor_optimizer, h.actor_lr)
         self.take_step(self.critic_optimizer, h.critic_lr)
-        return torch.stack((actor_loss, critic_loss, entropy)).detach(), log_prob.detach() - batch["rollout_log_prob"]
+        return torch.stack((actor_loss, critic_loss, entropy)).detach(), (log_prob - batch["old_log_prob"]).detach()
 
     def actor_loss(self, log_prob, batch):
         """(R, B) log-probabilities -> (R,) losses."""

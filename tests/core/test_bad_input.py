@@ -235,7 +235,10 @@ FIELDS = (
     | {name: number(0, math.inf, open_low=True, infinite=True) for name in ("max_grad_norm", "target_kl")}
     | {name: whole(low, 9) for name, low in COUNTS.items()}
     | {name: st.sampled_from([*choices, Bad("x"), Bad(0), Bad(None), Bad([])]) for name, choices in CHOICES.items()}
-    | {"hidden": st.sampled_from(WIDTHS)}
+    | {
+        "hidden": st.sampled_from(WIDTHS),
+        "initial_std": st.sampled_from([0, 0.5, 2, Bad(1e-3), Bad(-1), Bad(math.inf)]),
+    }
 )
 
 
