@@ -59,6 +59,15 @@ def write_table(table, path, float_format=None):
     os.replace(temporary, path)
 
 
+def kept(path, make, *arguments):
+    """The table make(*arguments), written to `path` as well; where an earlier call that was stopped left it, read."""
+    if path.is_file():
+        return pd.read_csv(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_table(make(*arguments), path)
+    return pd.read_csv(path)
+
+
 def read_arrays(path, shapes, command="make data"):
     """The arrays of an .npz file as a dict; ValueError unless it holds every name in `shapes`, of as many dimensions.
 

@@ -1,22 +1,28 @@
-"""How long until the task is solved: Stable-Baselines3's PPO with RL Zoo's values beside TUNED, on the same starts.
+"""How long until the task is solved, recipe and program apart, on the same starts.
 
+Stable-Baselines3's PPO with RL Zoo's recipe and with TUNED's, and this program with TUNED's, one run alone and sixteen.
 `python -m lecture_utils.experiments.time_to_solve` (part of `make data-details`) writes data/time_to_solve.csv: one row
 an update, with the score and the seconds of one core so far. Needs stable-baselines3.
 """
 
 import time
 
+import gymnasium
 import numpy as np
 import pandas as pd
 import torch
+from tqdm.auto import tqdm
 
 from lecture_utils import PPO, TUNED, TUNED_EPISODES, PendulumVectorEnv, evaluate, fixed_starts, train
-from lecture_utils.experiments.data_files import DATA, checked, read_table, write_checksums, write_table
+from lecture_utils.experiments.data_files import DATA, ROOT, checked, kept, read_table, write_checksums, write_table
 from lecture_utils.pendulum import EPISODE_STEPS
 
 FILE = "time_to_solve.csv"
 COLUMNS = ("program", "seed", "samples", "seconds", "score")
 SOLVED, STARTS = -160.0, 300  # mean return of the mean action over so many fixed starts
+THRESHOLDS = (-200.0, -180.0, -170.0, SOLVED)
+ZOO_NAME, THERE = "Stable-Baselines3, RL Zoo's recipe", "Stable-Baselines3, TUNED"
+ALONE, TOGETHER = "here, TUNED, alone", "here, TUNED, 16 at once"
 SEEDS = range(5)
 # RL Zoo, hyperparams/ppo.yml, Pendulum-v1
 ZOO = {
@@ -42,7 +48,34 @@ def zoo(seed):
     model = stable_baselines3.PPO("MlpPolicy", envs, seed=seed, device="cpu", **ZOO)
     while model.num_timesteps < ZOO_STEPS:
         model.learn(ZOO_ENVS * ZOO["n_steps"], log_interval=None, reset_num_timesteps=False)
-        yield lambda: _zoo_score(model)
+        yield lambda: _score_there(model, 1.0)
+
+
+def tuned_there(seed):
+    """As zoo, but with TUNED's recipe, as far as the arguments of Stable-Baselines3 give it.
+
+    Three things stay its own: advantages are normalised per minibatch, gradients are clipped for both networks
+    together, and the early stop on KL comes before a step, not after a pass.
+    """
+    import stable_baselines3
+    from stable_baselines3.common.env_util import make_vec_env
+
+    def wrapped(env):
+        scaled = gymnasium.wrappers.TransformReward(env, lambda reward: TUNED.reward_scale * reward)
+        return gymnasium.wrappers.RescaleAction(scaled, np.float32(-1), np.float32(1))  # its std starts at 1, our 2 N m
+
+    envs = make_vec_env("Pendulum-v1", TUNED.episodes_per_update, seed, wrapper_class=wrapped)
+    model = stable_baselines3.PPO(
+        "MlpPolicy", envs, seed=seed, device="cpu", n_steps=EPISODE_STEPS, batch_size=TUNED.minibatch_size,
+        n_epochs=TUNED.passes, gamma=TUNED.gamma, gae_lambda=TUNED.gae_lambda, clip_range=TUNED.clip,
+        ent_coef=TUNED.entropy_coef, max_grad_norm=TUNED.max_grad_norm, vf_coef=1.0,
+        target_kl=TUNED.target_kl / 1.5,  # it stops above 1.5 times its argument
+        policy_kwargs={"net_arch": list(TUNED.hidden), "optimizer_kwargs": {"eps": 1e-8}},
+    )  # fmt: skip
+    for update in range(TUNED.anneal_updates):
+        model.lr_schedule = lambda left, size=TUNED.actor_lr * (1 - update / TUNED.anneal_updates): size
+        model.learn(TUNED.episodes_per_update * EPISODE_STEPS, log_interval=None, reset_num_timesteps=False)
+        yield lambda: _score_there(model, 2.0)
 
 
 def tuned(seeds):
@@ -53,12 +86,23 @@ def tuned(seeds):
         yield lambda: evaluate(agent, STARTS, deterministic=True).mean(-1)
 
 
-def _zoo_score(model):
+STEPS = TUNED.episodes_per_update * EPISODE_STEPS
+# name: (generator of updates, environment steps that a run takes for one)
+PROGRAMS = {
+    ZOO_NAME: (zoo, ZOO_ENVS * ZOO["n_steps"]),
+    THERE: (tuned_there, STEPS),
+    ALONE: (lambda seed: tuned([seed]), STEPS),
+    TOGETHER: (tuned, STEPS),
+}
+
+
+def _score_there(model, unit):
+    """unit: N m of an action of 1."""
     envs = PendulumVectorEnv(STARTS)
     observation, total = envs.reset(options={"state": fixed_starts(STARTS)})[0], 0.0
     for _ in range(EPISODE_STEPS):
         action, _ = model.predict(observation, deterministic=True)
-        observation, reward, *_ = envs.step(action)
+        observation, reward, *_ = envs.step(unit * action)
         total += reward.mean()
     return np.array([total])
 
@@ -66,7 +110,7 @@ def _zoo_score(model):
 def watched(updates, samples):
     """Rows (samples, seconds, score), one an update and run; seconds: processor time of the training, per run.
 
-    updates: zoo(...) or tuned(...). samples: steps of the environment that each run takes for an update.
+    updates: zoo(...), tuned_there(...) or tuned(...). samples: steps of the environment that a run takes for an update.
     """
     rows, seconds, count = [], 0.0, 0
     while True:
@@ -79,19 +123,15 @@ def watched(updates, samples):
         rows.append([(count * samples, seconds / len(scores), x) for x in scores])
 
 
-def record(seeds=SEEDS, together=range(16)):
-    """The table, measured now: each program alone with each seed, then TUNED with all seeds of `together` at once."""
+def measure(program, seeds):
+    """Train `program`, a key of PROGRAMS, once with these seeds; returns a DataFrame of COLUMNS."""
+    import stable_baselines3  # noqa: F401  so that no run's seconds hold the import
+
     torch.set_num_threads(1)
-    samples = TUNED.episodes_per_update * EPISODE_STEPS
-    programs = {"Stable-Baselines3, RL Zoo": lambda s: watched(zoo(s), ZOO_ENVS * ZOO["n_steps"])}
-    programs["TUNED, alone"] = lambda s: watched(tuned([s]), samples)
-    table = []
-    for name, run in programs.items():
-        for seed in seeds:
-            table += [(name, seed, *row) for (row,) in run(seed)]
-    for rows in watched(tuned(together), samples):
-        table += [(f"TUNED, {len(together)} at once", seed, *row) for seed, row in zip(together, rows, strict=True)]
-    return pd.DataFrame(table, columns=COLUMNS).sort_values(["program", "seed", "samples"], ignore_index=True)
+    run, samples = PROGRAMS[program]
+    rows = watched(run(*seeds) if len(seeds) == 1 else run(seeds), samples)
+    table = [(program, seed, *row) for update in rows for seed, row in zip(seeds, update, strict=True)]
+    return pd.DataFrame(table, columns=COLUMNS)
 
 
 def load_time_to_solve(folder=DATA):
@@ -99,15 +139,21 @@ def load_time_to_solve(folder=DATA):
     return read_table(checked(FILE, folder, command="make data-details"), COLUMNS, command="make data-details")
 
 
-def until_solved(table):
-    """A row a program and seed: samples and seconds at its first score of at least SOLVED, infinite where none is."""
-    first = table[table.score >= SOLVED].groupby(["program", "seed"])[["samples", "seconds"]].first().astype(float)
+def until_solved(table, threshold=SOLVED):
+    """A row a program and seed: samples and seconds at its first score of at least `threshold`; infinite if never."""
+    first = table[table.score >= threshold].groupby(["program", "seed"])[["samples", "seconds"]].first().astype(float)
     return first.reindex(table.groupby(["program", "seed"]).first().index, fill_value=np.inf).reset_index()
 
 
 def main():
-    write_table(record(), DATA / FILE, float_format="%.6g")
+    runs = [(name, [seed]) for name in (ZOO_NAME, THERE, ALONE) for seed in SEEDS] + [(TOGETHER, [*range(16)])]
+    parts = [ROOT / "build" / "time_to_solve" / f"{k}.csv" for k in range(len(runs))]
+    shown = tqdm(list(zip(parts, runs, strict=True)), desc=FILE)  # one at a time: they are timed
+    table = pd.concat([kept(path, measure, *run) for path, run in shown])
+    write_table(table.sort_values(["program", "seed", "samples"]), DATA / FILE, float_format="%.6g")
     write_checksums(names=[FILE])
+    for path in parts:
+        path.unlink()
 
 
 if __name__ == "__main__":

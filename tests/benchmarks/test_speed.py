@@ -6,10 +6,10 @@ import statistics
 
 import pytest
 import torch
-from plain_loop import PlainPPO, plain_train
 from record import in_turn, medians, print_table, record
 
 from lecture_utils import PPO, Hyperparameters, fast, train
+from lecture_utils.experiments.plain_loop import PlainPPO, plain_train
 from lecture_utils.pendulum import EPISODE_STEPS
 
 ROUNDS = 25  # short ones: a machine that others use too keeps its speed for a second, not for a minute

@@ -1,13 +1,14 @@
 """Independent one-run programs in plain torch that an agent's update is compared with, in float64.
 
-PPO's is the plain loop of the benchmarks; here are A2C and the tuned recipe, their numbers written where they are used.
+PPO's is the plain loop of the experiments; here are A2C and the tuned recipe, numbers written where they are used.
 """
 
 import numpy as np
 import torch
-from benchmarks.plain_loop import PlainPPO
 from torch import nn
 from torch.distributions import Normal
+
+from lecture_utils.experiments.plain_loop import PlainPPO
 
 
 def copy_weights(agent, name, run, linears):

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from benchmarks.plain_loop import PlainPPO
 from helpers import doubled, make_rollout, networks, weights
 from plain_updates import PlainA2C, PlainTuned, copy_weights, largest_difference, linears, tensors
 
 from lecture_utils import A2C, PPO, TUNED, Hyperparameters, Rollout
+from lecture_utils.experiments.plain_loop import PlainPPO
 from lecture_utils.ppo import standardize
 from lecture_utils.training import collect_episodes
 

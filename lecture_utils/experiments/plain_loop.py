@@ -2,7 +2,8 @@
 
 As in the lecture, each pass makes tensors from the lists of the rollout, and takes its minibatches by lists of indices.
 
-The yardstick that `train` is timed against, and the independent program that the agent's update is compared with.
+The yardstick that `train` is timed against, the independent program that the agent's update is compared with, and the
+program that stops where the standard deviation is 0 (std_zero).
 """
 
 import copy
@@ -22,9 +23,13 @@ def network(outputs):
 
 
 class PlainPPO:
-    """The lecture's recipe with its numbers written where they are used; only the standard deviation has a floor."""
+    """The lecture's recipe with its numbers written where they are used.
 
-    def __init__(self):
+    std_floor: added to the standard deviation, in N m; with 0.0 it is the lecture's.
+    """
+
+    def __init__(self, std_floor=STD_FLOOR):
+        self.std_floor = std_floor
         self.actor, self.critic = network(2), network(1)
         self.old_actor, self.old_critic = copy.deepcopy(self.actor), copy.deepcopy(self.critic)
         self.actor_optimizer = torch.optim.Adam(self.actor.parameters(), lr=1e-4)
@@ -32,7 +37,7 @@ class PlainPPO:
 
     def policy(self, actor, observation):
         output = actor(observation)
-        return Normal(ACTION_LIMIT * torch.tanh(output[..., :1]), output[..., 1:].abs() + STD_FLOOR)
+        return Normal(ACTION_LIMIT * torch.tanh(output[..., :1]), output[..., 1:].abs() + self.std_floor)
 
     def act(self, observation):
         with torch.no_grad():
@@ -73,11 +78,14 @@ class PlainPPO:
             self.critic_optimizer.step()
 
 
-def plain_train(agent, episodes, seed=0):
-    """Train for so many episodes of Gymnasium's Pendulum-v1; returns the list of returns."""
+def plain_train(agent, episodes, seed=0, returns=None):
+    """Train for so many episodes of Gymnasium's Pendulum-v1; returns the list of returns, or adds to the one given.
+
+    Raises ValueError, from torch.distributions.Normal, where a standard deviation is 0.
+    """
     env = gymnasium.make("Pendulum-v1")
     observation, _ = env.reset(seed=seed)
-    returns = []
+    returns = [] if returns is None else returns
     for _ in range(episodes):
         steps, ended = [], False
         while not ended:
