@@ -104,6 +104,15 @@ def load_passes(folder=FOLDER):
     return log.assign(run=log.run % len(SEEDS), passes=log.passes.astype(int))
 
 
+def by_run(passes, column, first=0, last=3000, how="mean"):
+    """One row a run and setting of load_passes(): its mean of a column over the episodes from `first` to before `last`.
+
+    Returns a DataFrame: std_head, scored, passes, algorithm, run and the column. how: another name of pandas, "median".
+    """
+    rows = passes[(passes.episode >= first) & (passes.episode < last)]
+    return rows.groupby(["std_head", "scored", "passes", "algorithm", "run"], as_index=False)[column].agg(how)
+
+
 def main():
     workspace = ROOT / "build" / "passes"
     sweep(settings(), FOLDER, seeds=[*SEEDS] * len(ALGORITHMS), workspace=workspace)

@@ -165,6 +165,23 @@ def leave_one_out_table(log):
     return _table({name: f"without_{k:02}" for k, name in enumerate(names)}, log)
 
 
+def form_table(log):
+    """The regret by form and start of the standard deviation: rows recipe and form, columns the start in N m.
+
+    Each cell: the interquartile mean of the runs, and in brackets its 95 % interval.
+    """
+    rows = {}
+    for k, recipe in enumerate(FORM_RECIPES):
+        for form, name in FORMS.items():
+            cells = {}
+            for start in STARTS_AT:
+                final = regrets(log, f"std_{k}_{form}_{start:g}")[:, -1]
+                low, high = interval(final, statistic=iqm)
+                cells[f"starts at {start:g} N m"] = f"{iqm(final):,.0f} [{low:,.0f}, {high:,.0f}]"
+            rows[recipe, name] = cells
+    return pd.DataFrame(rows).T.rename_axis(["recipe", "form"])
+
+
 def healthy(bug):
     """The name of the setting that differs from the bug's by the bug alone."""
     return "without_00" if BUG_RECIPES[bug.__name__] == TUNED else "bug_none_with_entropy"

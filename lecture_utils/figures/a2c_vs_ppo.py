@@ -51,12 +51,13 @@ def one_seed(logs, runs, window=100):
 
 
 @fixed_settings()
-def by_passes(runs, measured, panels, labels, label, log=False, reference=None):
+def by_passes(runs, measured, panels, labels, label, log=False, reference=None, limits=None):
     """One panel a value of `panels`: every run a dot over the number of passes, interquartile means joined by lines.
 
     runs: a DataFrame, one row a run and setting, with algorithm, passes, `panels` and the column `measured`.
     panels: the column that tells the panels apart. labels: its values -> titles. label: of the vertical axis, whose
-    scale is logarithmic with `log`. reference: a number to draw as a line.
+    scale is logarithmic with `log`, and goes from limits[0] to limits[1] where they are given. reference: a number to
+    draw as a line.
     """
     figure, grid = new_figure(1, len(labels), width=8.2, height=3.5, sharey=True, squeeze=False)
     for axes, (value, title) in zip(grid[0], labels.items(), strict=True):
@@ -76,6 +77,24 @@ def by_passes(runs, measured, panels, labels, label, log=False, reference=None):
         axes.set(xlabel="passes over each rollout", title=title)
         if log:
             axes.set_yscale("log")
-    grid[0, 0].set_ylabel(label)
+    grid[0, 0].set(ylabel=label, ylim=limits)
     grid[0, 0].legend(fontsize=10)
+    return figure
+
+
+@fixed_settings()
+def widths(groups, limit=2.0):
+    """The standard deviation of the policy over the episodes, logarithmic: runs thin, their median thick.
+
+    groups: dict of name -> DataFrame of run, episode and std (N m). limit: the motor's, in N m, drawn as a line.
+    """
+    figure, axes = new_figure(width=7.6, height=3.8)
+    looks = zip((("blue", "-"), ("orange", "--"), ("green", "-.")), groups.items(), strict=False)
+    for (color, linestyle), (name, rows) in looks:
+        curves = rows.pivot(index="episode", columns="run", values="std")
+        axes.plot(curves.index, curves, color=PALETTE[color], linewidth=0.5, alpha=0.45, linestyle="-")
+        axes.plot(curves.index, curves.median(axis=1), color=PALETTE[color], linestyle=linestyle, label=name)
+    axes.axhline(limit, color=PALETTE["black"], linestyle=":", linewidth=1.5, label="limit of the torque")
+    axes.set(xlabel="episode (200 steps each)", ylabel="standard deviation (N m)", yscale="log")
+    axes.legend(loc="upper left", fontsize=10)
     return figure

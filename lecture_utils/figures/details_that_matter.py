@@ -1,10 +1,10 @@
-"""The figure of notebook 05: the regret that each recipe leaves, run by run."""
+"""The figures of notebook 05: the regret that each recipe leaves, and scores on the way, run by run."""
 
 import numpy as np
 
 from lecture_utils.experiments.ladder import SOLVED, regrets
 from lecture_utils.experiments.statistics import iqm
-from lecture_utils.figures.style import PALETTE, fixed_settings, new_figure
+from lecture_utils.figures.style import LINE_STYLES, PALETTE, fixed_settings, new_figure
 
 
 @fixed_settings()
@@ -26,4 +26,28 @@ def regret_by_recipe(log, settings):
     axes.set_xticks([10, 20, 50, 100, 200, 500, 1000], ["10", "20", "50", "100", "200", "500", "1000"])
     axes.minorticks_off()
     axes.invert_yaxis()
+    return figure
+
+
+@fixed_settings()
+def scores_on_the_way(table, thresholds, optimum):
+    """The score of every run over the samples (left) and over the seconds of one core (right, logarithmic).
+
+    table: time_to_solve.load_time_to_solve(). thresholds, optimum: returns to draw as lines.
+    """
+    figure, panels = new_figure(1, 2, width=8.6, height=4.2, sharey=True)
+    colors = ("blue", "orange", "green", "purple")
+    for (program, rows), color, linestyle in zip(table.groupby("program"), colors, LINE_STYLES, strict=False):
+        look = {"color": PALETTE[color], "linestyle": linestyle, "linewidth": 1.1, "alpha": 0.8}
+        for k, (_, run) in enumerate(rows.groupby("seed")):
+            for axes, column in zip(panels, ("samples", "seconds"), strict=True):
+                axes.plot(run[column], run.score, label=program if k == 0 else None, **look)
+    for axes in panels:
+        for threshold in thresholds:
+            axes.axhline(threshold, color=PALETTE["grey"], linestyle=":", linewidth=1)
+        axes.axhline(optimum, color=PALETTE["black"], linestyle=":", linewidth=1.5)
+    panels[0].set(ylim=(-420, optimum + 15), xlabel="samples (environment steps of a run)",
+                  ylabel="mean return on 300 fixed starts")  # fmt: skip
+    panels[1].set(xscale="log", xlabel="seconds of one core, a run")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=10)
     return figure
