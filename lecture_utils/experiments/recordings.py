@@ -6,14 +6,18 @@ build/recordings.
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import importlib.metadata
+import multiprocessing
 import os
 import pathlib
 import platform
+import queue
 
 import pandas as pd
 import torch
+from tqdm.auto import tqdm
 
 from lecture_utils import A2C, PPO, saving, train
 from lecture_utils.experiments.data_files import (
@@ -59,13 +63,18 @@ def _check_name(name, names):
         raise ValueError(f"name must be one of {names}, got {name!r}")
 
 
-def record(name, workspace, folder=DATA, seeds=SEEDS, episodes=EPISODES, early=EARLY, chunk=CHUNK):
-    """Train `name` and write its log and agents; goes on from `workspace` where an earlier call was stopped."""
+def record(name, workspace, folder=DATA, seeds=SEEDS, episodes=EPISODES, early=EARLY, chunk=CHUNK, told=None):
+    """Train `name` and write its log and agents; goes on from `workspace` where an earlier call was stopped.
+
+    told: a queue that gets the number of episodes which are done, at the start and after every chunk, or None.
+    """
+    tell = (lambda done: told.put((name, done))) if told else (lambda done: None)
     torch.set_num_threads(1)
     workspace, folder = pathlib.Path(workspace), pathlib.Path(folder)
     for place in (workspace, folder):
         place.mkdir(parents=True, exist_ok=True)
     agent, log = _resume(AGENTS[name], workspace / f"{name}.pt", seeds)
+    tell(agent.episodes)
     while agent.episodes < episodes:
         goal = min(agent.episodes + chunk, episodes)
         new = train(agent, goal - agent.episodes, progress=False)
@@ -78,8 +87,7 @@ def record(name, workspace, folder=DATA, seeds=SEEDS, episodes=EPISODES, early=E
         # The agent carries the name that resuming looks for, so it is written last, with its log's name inside.
         _write_log(log, workspace / f"{name}-{agent.episodes}.csv", float_format=None)
         agent.save(workspace / f"{name}.pt")
-        print(f"{name}: {agent.episodes} of {episodes} episodes, last {chunk}: "
-              f"{log[log.episode >= agent.episodes - chunk].reward.mean():.0f}", flush=True)  # fmt: skip
+        tell(goal)
     _write_log(log, folder / f"{name}.csv", float_format="%.6g")
     agent.save(folder / f"{name}.pt", resumable=False)
     for path in (workspace / f"{name}.pt", *workspace.glob(f"{name}-*.csv")):
@@ -112,14 +120,25 @@ def write_readme(folder=DATA):
     )
 
 
-def main():
-    """Make every recorded file again, each algorithm in a process of its own."""
-    workspace = ROOT / "build" / "recordings"
-    with concurrent.futures.ProcessPoolExecutor(max_workers=min(os.cpu_count(), len(AGENTS))) as pool:
-        for job in [pool.submit(record, name, workspace) for name in AGENTS]:
+def main(folder=DATA, workspace=ROOT / "build" / "recordings", episodes=EPISODES, **small):
+    """Make every recorded file again, each algorithm in a process of its own. small: other arguments of record."""
+    done = dict.fromkeys(AGENTS, 0)
+    with (
+        multiprocessing.Manager() as manager,
+        concurrent.futures.ProcessPoolExecutor(max_workers=min(os.cpu_count(), len(AGENTS))) as pool,
+        tqdm(total=len(AGENTS) * episodes, desc="episodes of PPO and A2C") as bar,
+    ):
+        told = manager.Queue()
+        how = {"folder": folder, "episodes": episodes, "told": told} | small
+        jobs = [pool.submit(record, name, workspace, **how) for name in AGENTS]
+        while not all(job.done() for job in jobs) or not told.empty():
+            with contextlib.suppress(queue.Empty):
+                name, done[name] = told.get(timeout=1)
+                bar.update(sum(done.values()) - bar.n)
+        for job in jobs:
             job.result()
-    write_checksums(names=[f"{name}{ending}" for name in AGENTS for ending in (".csv", ".pt", "_early.pt")])
-    write_readme()
+    write_checksums(folder, [f"{name}{ending}" for name in AGENTS for ending in (".csv", ".pt", "_early.pt")])
+    write_readme(folder)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from lecture_utils.exercises import sick_runs
 from lecture_utils.experiments.data_files import CHECKSUMS, DATA, write_checksums
 from lecture_utils.experiments.fair_experiment import load_passes
 from lecture_utils.experiments.ladder import load_details
+from lecture_utils.experiments.neighbours import load_neighbours
 from lecture_utils.experiments.optimal import load_optimal
 from lecture_utils.experiments.recordings import load_agent, load_log
 from lecture_utils.experiments.std_zero import load_std_zero
@@ -30,6 +31,7 @@ LOADERS = {
     r"faulty_runs\.csv": (lambda match, folder: sick_runs(folder), "make data"),
     r"passes/.*\.csv": (lambda match, folder: load_passes(folder / "passes"), "make data-passes"),
     r"details/.*\.csv": (lambda match, folder: load_details(folder / "details"), "make data-details"),
+    r"neighbours/.*\.csv": (lambda match, folder: load_neighbours(folder / "neighbours"), "make data-details"),
     r"std_zero\.csv": (
         lambda match, folder: load_std_zero(folder),
         "make data",
@@ -190,7 +192,7 @@ def test_pickled_code_is_refused_and_not_run(file, tmp_path):
 
 
 def test_an_experiment_of_another_recipe_is_named(whole):
-    path = whole / "passes" / "abs_2.csv"
+    path = whole / "passes" / "abs_2_cut.csv"
     before, sums = path.read_text(), (whole / CHECKSUMS).read_text()
     path.write_text(before.replace('"clip": 0.2', '"clip": 0.3', 1))
     sum_again(path)

@@ -7,10 +7,14 @@ import pytest
 from lecture_utils import fixed_starts
 from lecture_utils.experiments.ladder import (
     BUG_RECIPES,
+    FORM_RECIPES,
+    FORMS,
     LADDER,
     LEAVE_ONE_OUT,
+    STARTS_AT,
     SYMPTOMS,
     effort,
+    form_table,
     healthy,
     ladder_table,
     leave_one_out_table,
@@ -98,3 +102,20 @@ def test_a_bug_is_compared_with_its_own_recipe():
         "EntropySign": "bug_none_with_entropy"
     }
     assert BUG_RECIPES["EntropySign"].entropy_coef > 0
+
+
+def test_a_cell_of_the_forms_is_its_own_setting():
+    """Regrets 10, 20, ... in the order of the settings; every one in its cell."""
+    names = [f"std_{k}_{form}_{start:g}" for k in range(len(FORM_RECIPES)) for form in FORMS for start in STARTS_AT]
+    log = pd.concat([made_up([[900, 10 * (k + 1)]] * 4, name) for k, name in enumerate(names)])
+    cells = [cell for _, row in form_table(log).iterrows() for cell in row]
+    assert cells == [f"{10 * k} [{10 * k}, {10 * k}]" for k in range(1, 19)]
+    assert form_table(log).index.tolist() == [(recipe, form) for recipe in FORM_RECIPES for form in FORMS.values()]
+
+
+def test_the_forms_table_says_what_the_files_hold(recorded):
+    last = recorded[recorded.episode == recorded.episode.max()]
+    final = np.sort(OPTIMUM - last[last.setting == "std_1_free_2"].score_mean.to_numpy())
+    assert (
+        form_table(recorded).loc[("TUNED", FORMS["free"]), "starts at 2 N m"].startswith(f"{final[4:12].mean():.0f} [")
+    )

@@ -131,3 +131,17 @@ def test_another_recipe_is_not_gone_on_with(recorded, tmp_path):
     other.save(tmp_path / "workspace" / "ppo.pt")
     record("ppo", tmp_path / "workspace", tmp_path, **TINY)
     assert (tmp_path / "ppo.csv").read_text() == (recorded / "ppo.csv").read_text()
+
+
+def test_both_are_recorded_with_a_bar_and_a_checksum(tmp_path, capsys):
+    (tmp_path / "README.md").write_text(f"mine\n{RECORDED}\nold")
+    recordings.main(tmp_path, tmp_path / "workspace", episodes=4, early=2, chunk=1, seeds=(0,))
+    assert "8/8" in capsys.readouterr().err
+    for name in ("ppo", "a2c"):
+        assert load_log(name, tmp_path).episode.tolist() == [0, 1, 2, 3]
+        assert (load_agent(name, folder=tmp_path).episodes, load_agent(f"{name}_early", folder=tmp_path).episodes) == (
+            4,
+            2,
+        )
+    assert (tmp_path / "README.md").read_text().startswith(f"mine\n{RECORDED}\n\nMade with Python")
+    assert not list((tmp_path / "workspace").iterdir())

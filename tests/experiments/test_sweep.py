@@ -104,6 +104,8 @@ def test_a_block_is_the_mean_of_its_episodes(tmp_path):
     blocks = log.assign(episode=log.episode // 2 * 2).groupby(["run", "episode"]).mean()
     for name in ("reward", "clip_fraction", "loss_v"):
         np.testing.assert_allclose(rows.set_index(["run", "episode"])[name], blocks[name], rtol=1e-6)
+    pairs = log.assign(episode=log.episode // 2 * 2).groupby(["run", "episode"]).kl_after
+    np.testing.assert_allclose(rows.set_index(["run", "episode"]).kl_after_median, pairs.median(), rtol=1e-6)
     assert rows.score_mean.notna().tolist() == [False, False, True] * 2
     assert rows.seconds.gt(0).all()
     assert not list(tmp_path.iterdir())
@@ -348,6 +350,7 @@ def test_three_algorithms_side_by_side_are_what_they_are_alone(tmp_path):
     ]
     for k, one in enumerate(alone):
         these = together[together.run // 2 == k].reset_index(drop=True)
-        for name in ("reward", "approx_kl", "loss_v", "score_mean"):
-            np.testing.assert_allclose(these[name], one[name], rtol=1e-6, err_msg=f"{name} of {ALGORITHMS[k]}")
+        # A2C alone has its KL from the rollout's log-probabilities, which NumPy computed.
+        for name, rtol in {"reward": 1e-6, "approx_kl": 1e-4, "loss_v": 1e-6, "score_mean": 1e-6}.items():
+            np.testing.assert_allclose(these[name], one[name], rtol=rtol, err_msg=f"{name} of {ALGORITHMS[k]}")
     assert together[together.run // 2 == 1].clip_fraction.gt(0).any(), "counted, though not used"

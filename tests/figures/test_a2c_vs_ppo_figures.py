@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lecture_utils.experiments.statistics import iqm
-from lecture_utils.figures.a2c_vs_ppo import LOOKS, by_passes, one_seed, training_curves
+from lecture_utils.figures.a2c_vs_ppo import LOOKS, by_passes, one_seed, training_curves, widths
 
 
 def made_up_logs():
@@ -57,3 +57,20 @@ def test_by_passes_joins_interquartile_means():
     for name, line in labelled(axes).items():
         here = runs[runs.algorithm == name]
         np.testing.assert_allclose(line.get_ydata(), [iqm(here[here.passes == n].reward) for n in (1, 2)])
+
+
+def test_widths_draw_every_run_its_median_and_the_limit():
+    index = pd.MultiIndex.from_product([range(4), range(0, 200, 50)], names=["run", "episode"])
+    rows = pd.DataFrame({"std": np.exp(np.random.default_rng(0).normal(size=len(index)))}, index=index).reset_index()
+    (axes,) = widths({"two": rows, "ten": rows.assign(std=rows["std"] * 10)}, limit=2.0).axes
+    lines = labelled(axes)
+    assert set(lines) == {"two", "ten", "limit of the torque"}
+    assert len(axes.lines) == 2 * (4 + 1) + 1
+    np.testing.assert_allclose(lines["ten"].get_ydata(), 10 * rows.groupby("episode")["std"].median())
+    assert set(lines["limit of the torque"].get_ydata()) == {2.0}
+    assert (axes.get_yscale(), axes.get_ylabel()) == ("log", "standard deviation (N m)")
+
+
+def test_limits_are_those_that_are_asked_for():
+    (axes,) = by_passes(made_up_runs(), "reward", "head", {"abs": ""}, label="return", limits=(-5, 70)).axes
+    assert axes.get_ylim() == (-5, 70)
