@@ -45,7 +45,7 @@ FORMS = {"abs": "|z|", "softplus": "softplus(z)", "free": "free of the state"}
 STARTS_AT = (0.1, 0.5, 2.0)
 FORM_RECIPES = {"lecture, drawn action": Hyperparameters(score_action="sampled"), "TUNED": TUNED}
 ROUNDING = 1e-6  # a number smaller than this is what rounding leaves of a zero
-SOLVED = 50.0  # points of regret; how long a run takes to get below is what the tables call samples and seconds
+CLOSE = 50.0  # points of regret; how long a run takes to get below is what the tables call samples and seconds
 SYMPTOMS = {
     "loss_v": "critic loss",
     "explained_variance": "explained variance",
@@ -126,18 +126,18 @@ def regrets(log, setting):
 
 
 def effort(log, setting):
-    """(R, 2) samples, and seconds of one core, that each run took until its regret was below SOLVED; inf if never."""
+    """(R, 2) samples, and seconds of one core, that each run took until its regret was below CLOSE; inf if never."""
     here = log[(log.setting == setting) & log.score_mean.notna()]
     seconds = here.pivot_table(index="run", columns="episode", values="seconds").ffill(axis=1).to_numpy()
-    solved = regrets(log, setting) < SOLVED
-    first = np.where(solved.any(axis=1), solved.argmax(axis=1), -1)
+    close = regrets(log, setting) < CLOSE
+    first = np.where(close.any(axis=1), close.argmax(axis=1), -1)
     ends = np.sort(here.episode.unique()) + TUNED.episodes_per_update
     taken = np.stack([ends[first] * EPISODE_STEPS, seconds[np.arange(len(first)), first] / len(first)], axis=1)
     return np.where(first[:, None] < 0, np.inf, taken)
 
 
 def row(log, setting):
-    """One row of the ladder: the regret at the end, and what a run took to get below SOLVED."""
+    """One row of the ladder: the regret at the end, and what a run took to get below CLOSE."""
     final, taken = regrets(log, setting)[:, -1], effort(log, setting)
     low, high = interval(final, statistic=iqm)
     samples, seconds = np.median(taken, axis=0)
@@ -147,7 +147,7 @@ def row(log, setting):
         "95 % interval": f"{round(low)} to {round(high)}",
         "worst run": round(final.max()),
         "ever below 50": int(np.isfinite(taken[:, 0]).sum()),
-        "end below 50": int((final < SOLVED).sum()),
+        "end below 50": int((final < CLOSE).sum()),
         "samples to 50": f"{samples:,.0f}" if reached else "never",
         "seconds to 50": f"{seconds:.1f}" if reached else "never",
     }

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lecture_utils.experiments.ladder import SOLVED, regrets
+from lecture_utils.experiments.ladder import CLOSE, regrets
 from lecture_utils.experiments.statistics import iqm
 from lecture_utils.figures.style import LINE_STYLES, PALETTE, fixed_settings, new_figure
 
@@ -19,7 +19,7 @@ def regret_by_recipe(log, settings):
         final = np.maximum(regrets(log, setting)[:, -1], 1.0)
         axes.plot(final, y + shift[: len(final)], "o", markersize=3, color=PALETTE["grey"], alpha=0.7)
         axes.plot(iqm(final), y, "D", markersize=7, color=PALETTE["blue"])
-    axes.axvline(SOLVED, color=PALETTE["black"], linestyle=":", linewidth=1.2)
+    axes.axvline(CLOSE, color=PALETTE["black"], linestyle=":", linewidth=1.2)
     axes.set_yticks(range(len(settings)), list(settings))
     axes.set(xscale="log")
     axes.set_xlabel("regret: points of return below the optimum (log scale)", loc="right")  # wider than the axes
