@@ -34,63 +34,68 @@ def label(bug):
 
 WrongSign = planted(
     "WrongSign",
-    "The loss is the objective, not minus the objective: every update makes good actions rarer.",
+    "The loss is the objective instead of minus the objective: every update makes good actions rarer.",
     PPO.actor_loss,
     "return -clipped_surrogate",
     "return clipped_surrogate",
 )
 NotDetached = planted(
     "NotDetached",
-    "The old log-probability is computed from the learning network, with its gradient: the two cancel.",
-    PPO.actor_loss,
-    'probability_ratio(log_prob, batch["old_log_prob"])',
-    "probability_ratio(log_prob, log_prob)",
+    "The old log-probability is computed from the learning network, with its gradient: in the ratio the two cancel, "
+    "and the advantages teach nothing.",
+    A2C.step,
+    '.log_prob(batch["action"]).sum(-1)',
+    '.log_prob(batch["action"]).sum(-1); batch["old_log_prob"] = log_prob',
 )
 OldPolicyEveryStep = planted(
     "OldPolicyEveryStep",
-    "The old policy is the one before this gradient step: the ratio is always 1 and the clip never acts.",
-    PPO.actor_loss,
-    'probability_ratio(log_prob, batch["old_log_prob"])',
-    "probability_ratio(log_prob, log_prob.detach())",
+    "The old log-probability is taken anew before every gradient step: the ratio is always 1, so the clip never acts.",
+    A2C.step,
+    '.log_prob(batch["action"]).sum(-1)',
+    '.log_prob(batch["action"]).sum(-1); batch["old_log_prob"] = log_prob.detach()',
 )
 OldPolicyNeverRefreshed = planted(
     "OldPolicyNeverRefreshed",
-    "The old policy stays that of the first rollout: soon every ratio is outside the band.",
+    "The old policy is never refreshed: the ratio compares with the first policy of all, and the clip holds back every "
+    "move away from it.",
     PPO.refresh,
     "self.old_actor.load_state_dict(self.actor.state_dict())",
     "pass",
 )
 NoSumOverActions = planted(
     "NoSumOverActions",
-    "Log-probabilities (R, B, 1) meet advantages (R, 1, B): every action is paired with every advantage.",
+    "The sum over action dimensions is forgotten: ratios (R, B, 1) meet advantages (R, 1, B), and every action is "
+    "paired with every advantage.",
     PPO.actor_loss,
     'clipped_surrogate(ratio, batch["advantage"], self.hyperparameters.clip).mean(-1)',
-    '(ratio[..., None] * batch["advantage"][:, None]).mean((-2, -1))',
+    'clipped_surrogate(*torch.broadcast_tensors(ratio[..., None], batch["advantage"][:, None]), '
+    "self.hyperparameters.clip).mean((-2, -1))",
 )
 BroadcastValues = planted(
     "BroadcastValues",
-    "Values (R, B, 1) minus returns (R, 1, B): the critic learns the mean return and nothing about the state.",
+    "Values (R, B, 1) minus returns (R, 1, B): every value is pulled to every return, so the critic learns their mean "
+    "and nothing about the state.",
     A2C.step,
     '(value - batch["returns"]).square().mean(-1)',
     '(value[..., None] - batch["returns"][:, None]).square().mean((-2, -1))',
 )
 ActionClipped = planted(
     "ActionClipped",
-    "The action is clipped to the limits and then scored: the log-probability is that of another action.",
+    "The action is cut to the limits and then scored, so the log-probability is that of another action.",
     A2C.prepare,
     "flat(rollout.action)",
     "flat(rollout.action.clip(-self.action_limit, self.action_limit))",
 )
 CutIsEnd = planted(
     "CutIsEnd",
-    "The clock's cut is taken for the end of the task: nothing is expected after the last step.",
+    "The clock's cut is taken for the end of the task: no value is expected after the last step.",
     A2C.prepare,
     "rollout.terminated, gamma",
     "np.arange(reward.shape[-1]) == np.full(reward.shape, reward.shape[-1] - 1), gamma",
 )
 OffByOne = planted(
     "OffByOne",
-    "V(s_t) where V(s_{t+1}) belongs: what an action leads to is left out of its advantage's first term.",
+    "V(s_t) stands where V(s_{t+1}) belongs: where an action leads to is left out of its temporal-difference error.",
     A2C.prepare,
     "gae(reward, values, next_values,",
     "gae(reward, values, values,",
@@ -104,14 +109,14 @@ ShiftedAdvantage = planted(
 )
 ShuffledApart = planted(
     "ShuffledApart",
-    "Each tensor of the batch is shuffled by an order of its own: actions meet the advantages of others.",
+    "Each tensor of the batch is shuffled in an order of its own: actions meet the advantages of other actions.",
     A2C.minibatches,
     "x[run, order] for name",
     "x[run, order[:, torch.randperm(n, generator=self.generators[0])]] for name",
 )
 EntropySign = planted(
     "EntropySign",
-    "The entropy is added to the loss, not taken from it: exploring is punished.",
+    "The entropy is added to the loss instead of taken from it: exploring is punished.",
     A2C.step,
     "- h.entropy_coef * entropy",
     "+ h.entropy_coef * entropy",
@@ -125,14 +130,14 @@ GradientsPileUp = planted(
 )
 LeakAcrossRuns = planted(
     "LeakAcrossRuns",
-    "Advantages are normalised over all runs together: a run depends on its neighbours.",
+    "Advantages are normalised over all runs together: how a run trains depends on its neighbours.",
     A2C.prepare,
     "standardize(flat(advantage)) if",
     "standardize(flat(advantage).flatten()).view(self.runs, -1) if",
 )
 MaximumOfBranches = planted(
     "MaximumOfBranches",
-    "The larger of the two branches is kept: the bound is optimistic, and the corrections are gone.",
+    "The larger of the two branches is kept instead of the smaller: the clip stops corrections and lets runaways run.",
     PPO.actor_loss,
     '-clipped_surrogate(ratio, batch["advantage"], self.hyperparameters.clip)',
     'clipped_surrogate(ratio, -batch["advantage"], self.hyperparameters.clip)',
