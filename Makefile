@@ -59,6 +59,7 @@ data-passes: $(READY)  ## record the experiment of notebook 04 again (hours of p
 data-details: $(READY)  ## record the experiments of notebook 05 again (an hour of processor time, resumable)
 	$(BIN)/python -m lecture_utils.experiments.ladder
 	$(BIN)/python -m lecture_utils.experiments.neighbours
+	$(BIN)/python -m lecture_utils.experiments.probes
 	$(BIN)/python -m lecture_utils.experiments.time_to_solve
 
 bench: $(READY)  ## time training, environments, notebooks and sweeps; tables, and build/benchmarks.json

@@ -59,7 +59,7 @@ def run_episode(env, agent, max_steps=10_000):
     observation, ended = np.ravel(env.reset()[0]), False
     while not ended and len(steps) < max_steps:
         mean, std = policy(np.asarray(observation, dtype=np.float32).reshape(1, 1, -1))
-        action, log_prob = _score(agent, mean, std, mean + std * agent.noise(1, agent.action_dim))
+        action, log_prob = scored_action(agent, mean, std, mean + std * agent.noise(1, agent.action_dim))
         applied = np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
         next_observation, reward, terminated, truncated, _ = env.step(applied)
         next_observation = np.ravel(next_observation)
@@ -119,7 +119,7 @@ def _roll_out(agent, starts, noise):
     observations, rewards, means, stds, actions = (  # (T, R, E, ...) -> (R, E, T, ...)
         np.moveaxis(x, 0, 2) for x in (observations, rewards, means, stds, actions)
     )
-    actions, log_probs = _score(agent, means, stds, actions)
+    actions, log_probs = scored_action(agent, means, stds, actions)
     terminated = np.zeros(rewards.shape, dtype=bool)  # a pendulum's episode is cut by the clock, it never ends
     return Rollout(observations[:, :, :-1], actions, log_probs, rewards, observations[:, :, 1:], terminated)
 
@@ -140,7 +140,7 @@ def _steps(agent, starts, noise):
         observation = next_observation
 
 
-def _score(agent, mean, std, action):
+def scored_action(agent, mean, std, action):
     """The action that is scored, cut to the limits or as it was drawn, and its log-probability, as arrays."""
     if agent.hyperparameters.score_action == "clipped":
         action = action.clip(-agent.action_limit, agent.action_limit)
