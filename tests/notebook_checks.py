@@ -28,7 +28,7 @@ def text_outputs(cell):
     texts = []
     for output in cell.get("outputs", []):
         texts += ["".join(output.get("text", "")), "\n".join(output.get("traceback", []))]
-        texts += ["".join(x) for kind, x in output.get("data", {}).items() if kind.startswith("text/")]
+        texts += ["".join(x) for kind, x in sorted(output.get("data", {}).items()) if kind.startswith("text/")]
     return "\n".join(texts)
 
 
@@ -197,3 +197,6 @@ CHECKS = (
 )  # fmt: skip
 
 NOTEBOOKS = sorted((pathlib.Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+
+# The texts and data of these are being made anew: the numbers in their prose are known not to agree meanwhile.
+BEING_REWRITTEN = ("04_a2c_vs_ppo", "05_details_that_matter")

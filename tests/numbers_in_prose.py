@@ -9,11 +9,11 @@ over other prose to the first code cell, and further back as far as no prose com
   to an experiment names what is in it), though not for a result: a number in bold, a percentage, "15 of 16";
 - for settings that stand in the package and not in the notebook, `settings`: "16 runs", "3,000 episodes".
 
-When: the number stands there with its sign, as it is or rounded to fewer digits. "0.4" and "0.42" agree with 0.42, "0.41"
-does not; "-1,400" is not -1415.0, but "about -1,400" is. A single digit is never the rounding of more ("5" for 5.2),
-unless it is "about 5". "338" agrees with -338 only in a sentence that speaks of a size or a loss (SIZE). A percentage is
-that of an output, or its share: "60 %" agrees with 60%, 60 and 0.6, and "60" with 60 alone. Numbers that the text
-puts together, "0.66 [0.32, 1.8]", stand together in the output.
+When: the number stands there with its sign, as it is or rounded to fewer digits. "0.4" and "0.42" agree with 0.42,
+"0.41" does not; "-1,400" is not -1415.0, but "about -1,400" is. A single digit is never the rounding of more ("5" for
+5.2), unless it is "about 5". "338" agrees with -338 only in a sentence that speaks of a size or a loss (SIZE). A
+percentage is that of an output, or its share: "60 %" agrees with 60%, 60 and 0.6, and "60" with 60 alone. Numbers that
+the text puts together, "0.66 [0.32, 1.8]", stand together in the output.
 
 What: numbers with a point, percentages, bold ones, whole ones, and words ("three of 16"). Formulas, code, headings,
 references and labels (NOT_CLAIMED) claim nothing, nor do 0, 1 and -1, which more often belong to a definition, nor a
@@ -49,7 +49,8 @@ SENTENCE = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*]\s|\|))|\||(?<=[.?!])[*)\"]*\s+(?
 ASKS_OR_SUPPOSES = re.compile(r"\W*(?:If|Suppose|Imagine)\b|.*\?\W*$", flags=re.S)
 ABOUT = re.compile(r"\b(?i:about|around|nearly|almost|roughly|some)\s[*(]*$")
 SIZE = re.compile(r"\b(?i:size|below|behind|lower|worse|lo(?:se|st)s?|costs?|f[ae]ll(?:s|en)?|drop(?:s|ped)?)\b")
-WORDS = {word: n for n, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)}
+WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9}
+WORDS |= {"ten": 10, "eleven": 11, "twelve": 12}
 OF_MANY = re.compile(rf"\b(?i:{'|'.join(WORDS)})(?= of (?:its |the |all )?(?:\d|{'|'.join(WORDS)}|sixteen))")
 TOGETHER = re.compile(r"(?:[-+−]?\d[\d.,]* )?\[[-+−]?\d[\d.,]*, [-+−]?\d[\d.,]*\]")
 NO_CLAIMS = ("What you will be able to do", "The map of the series", "Exercises", "Where next")
@@ -225,7 +226,9 @@ def disagreements(sections):
             results = [facts for code in before for facts in shown(code)]
             sources = results + [[number] for code in (*before, *after) for number in written(code)]
             whole = heading not in NO_CLAIMS and cell["metadata"].get("slideshow", {}).get("slide_type") != "notes"
-            for together in claims(source(cell), whole):
-                if not stand(together, results if together[0].result else sources):
-                    found.append((heading, cell, " ".join(number.text for number in together)))
+            found += [
+                (heading, cell, " ".join(number.text for number in together))
+                for together in claims(source(cell), whole)
+                if not stand(together, results if together[0].result else sources)
+            ]
     return found
