@@ -1,7 +1,8 @@
 """Every notebook run in a kernel that may not write or ask the network: each cell twice in a row, then all of it again.
 
-One execution serves all three questions, because it is what takes time: the same text every time, no file written
-outside the temporary folder, nobody asked beyond this machine.
+One execution serves all questions, because it is what takes time: the same text every time, no file written outside
+the temporary folder, nobody asked beyond this machine, and the text that is stored in the notebook, though the kernel
+rounds as another processor would (SECOND_MACHINE). So a reader who executes the notebook sees what its prose quotes.
 """
 
 import copy
@@ -16,10 +17,14 @@ import nbclient
 import nbformat
 import notebook_checks
 import pytest
-from notebook_checks import NOTEBOOKS
+from notebook_checks import BEING_REWRITTEN, NOTEBOOKS
+from numbers_in_prose import unchecked
 
 ROOT = pathlib.Path(__file__).parents[2]
 COPIED = ("lecture_utils", "notebooks", "data", "figures", "pyproject.toml", "constraints.txt")
+# PyTorch without the vector instructions of this processor, MKL with those that every processor has: sums in another
+# order. What is chaotic comes out otherwise, as it does on other machines.
+SECOND_MACHINE = {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"}
 
 # Runs in the kernel before the notebook. ZeroMQ's sockets, the kernel's own, are not Python's and go on.
 ALONE = r"""
@@ -63,6 +68,7 @@ def checkout(tmp_path_factory):
         "IPYTHONDIR": scratch / "ipython",
         **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch),
     }
+    environment |= SECOND_MACHINE
     environment = {**os.environ, **{name: str(value) for name, value in environment.items()}}
     # Matplotlib says, where it takes long, that it looks through the fonts for the first time.
     subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], env=environment, check=True)
@@ -76,7 +82,10 @@ def contents(folder):
 
 
 def run_twice(notebook, folder, checkout):
-    """The cells that print something else when run again, each as its first words: at once, or with the notebook."""
+    """(cells that print something else when run again, the notebook as it came out).
+
+    The cells are given by their first words, whether it was at once or with the notebook that they printed it.
+    """
     copied, environment = checkout
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     order = [cell for cell in cells for _ in range(2)] + cells
@@ -91,18 +100,39 @@ def run_twice(notebook, folder, checkout):
     after = contents(copied)
     assert {path for path in before | after if before.get(path) != after.get(path)} == set(), "files of the checkout"
     first, at_once, again = runs[: 2 * len(cells) : 2], runs[1 : 2 * len(cells) : 2], runs[2 * len(cells) :]
-    return [
+    outcome = copy.deepcopy(notebook)
+    for cell, one in zip((cell for cell in outcome.cells if cell.cell_type == "code"), first, strict=True):
+        cell.outputs = one.outputs
+    changing = [
         notebook_checks.source(one)[:80]
         for one, *others in zip(first, at_once, again, strict=True)
-        if "nbval-ignore-output" not in notebook_checks.tags(one)
+        if not unchecked(one)
         and any(notebook_checks.text_outputs(one) != notebook_checks.text_outputs(other) for other in others)
     ]
+    return changing, outcome
+
+
+def differing(stored, outcome):
+    """What a reader would see otherwise than it is stored, and the numbers that the prose would quote wrongly."""
+    cells = [
+        notebook_checks.source(one)[:80]
+        for one, other in zip(stored.cells, outcome.cells, strict=True)
+        if one.cell_type == "code"
+        and not unchecked(one)
+        and notebook_checks.text_outputs(one) != notebook_checks.text_outputs(other)
+    ]
+    return cells + notebook_checks.numbers_agree(outcome, None)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS[::-1], ids=lambda path: path.stem)  # the longest are among the last
-def test_same_text_every_time_and_nothing_written(path, checkout):
-    assert run_twice(nbformat.read(path, as_version=4), checkout[0] / "notebooks", checkout) == []
+def test_same_text_every_time_and_nothing_written(path, checkout, request):
+    if path.stem in BEING_REWRITTEN:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="its data and texts are being made anew"))
+    notebook = nbformat.read(path, as_version=4)
+    changing, outcome = run_twice(notebook, checkout[0] / "notebooks", checkout)
+    assert changing == []
+    assert differing(notebook, outcome) == []
 
 
 def of_cells(*cells):
@@ -114,8 +144,26 @@ def test_what_differs_the_second_time_is_noticed(tmp_path, checkout):
     at_once = ["n = 0", "n += 1\nprint(n)"]
     again = ["print(m := globals().get('later', 0))", "later = 1"]
     halves = "import time\nprint('one ', end='')\ntime.sleep(globals().get('pause', 0))\npause = 0.5\nprint('line')"
-    told = run_twice(of_cells(*at_once, *again, "print('the same')", halves), tmp_path, checkout)
+    told, _ = run_twice(of_cells(*at_once, *again, "print('the same')", halves), tmp_path, checkout)
     assert told == [at_once[1], again[0]]
+
+
+@pytest.mark.slow
+def test_what_another_machine_shows_otherwise_is_noticed(tmp_path, checkout):
+    """In an output that is compared, and in the prose about it. Beside it, that the kernel does round otherwise."""
+    another = "import torch\nprint(18.19)"
+    instructions = "print(torch.backends.cpu.get_cpu_capability(), 2.5)"
+    notebook = of_cells(another, instructions, "print(0.75)")
+    for cell, text in zip(notebook.cells, ["9.78\n", "AVX2 2.5\n", "0.75\n"], strict=True):
+        cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
+    prose = [nbformat.v4.new_markdown_cell(f"It is {n}.") for n in (9.78, 2.5, 0.75)]
+    notebook.cells = [cell for pair in zip(notebook.cells, prose, strict=True) for cell in pair]
+    assert notebook_checks.numbers_agree(notebook, None) == []
+    _, outcome = run_twice(notebook, tmp_path, checkout)
+    assert outcome.cells[2].outputs[0].text == "DEFAULT 2.5\n"
+    told = differing(notebook, outcome)
+    assert told[:2] == [another, instructions]
+    assert [problem.split()[0] for problem in told[2:]] == ["9.78"]
 
 
 REFUSED = {
@@ -152,4 +200,4 @@ def test_what_another_process_writes_is_noticed(checkout):
 @pytest.mark.slow
 def test_the_temporary_folder_may_be_written(checkout):
     cell = "import tempfile, pathlib\nwith tempfile.TemporaryDirectory() as f: pathlib.Path(f, 'x').write_text('1')"
-    assert run_twice(of_cells(cell), checkout[0] / "notebooks", checkout) == []
+    assert run_twice(of_cells(cell), checkout[0] / "notebooks", checkout)[0] == []
