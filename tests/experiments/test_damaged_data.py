@@ -14,6 +14,7 @@ import torch
 from lecture_utils.exercises import sick_runs
 from lecture_utils.experiments.data_files import CHECKSUMS, DATA, write_checksums
 from lecture_utils.experiments.fair_experiment import load_passes
+from lecture_utils.experiments.gradient_angle import load_gradient_angle
 from lecture_utils.experiments.ladder import load_details
 from lecture_utils.experiments.optimal import load_optimal
 from lecture_utils.experiments.recordings import load_agent, load_log
@@ -27,6 +28,7 @@ LOADERS = {
     r"((?:ppo|a2c)(?:_early)?)\.pt": (lambda match, folder: load_agent(match[1], folder=folder), "make data"),
     r"optimal\.npz": (lambda match, folder: load_optimal(folder), "make data"),
     r"true_advantages\.npz": (lambda match, folder: load_true_advantages(folder), "make data"),
+    r"gradient_angle\.npz": (lambda match, folder: load_gradient_angle(folder), "make data"),
     r"faulty_runs\.csv": (lambda match, folder: sick_runs(folder), "make data"),
     r"passes/.*\.csv": (lambda match, folder: load_passes(folder / "passes"), "make data-passes"),
     r"details/.*\.csv": (lambda match, folder: load_details(folder / "details"), "make data-details"),
@@ -130,7 +132,7 @@ def older_table(path):
 def older_arrays(path):
     with np.load(path) as stored:
         arrays = dict(stored)
-    name = "value_grid" if "value_grid" in arrays else "offset"
+    name = next(x for x in ("value_grid", "offset", "cosine") if x in arrays)
     arrays[f"{name}_1"] = arrays.pop(name)
     np.savez(path, **arrays)
 
