@@ -71,7 +71,7 @@ def test_the_angle_has_a_curve_a_lambda_its_intervals_and_what_all_rollouts_give
     panels = draw.gradient_angle(angles()).axes
     bars = [container for axes in panels for container in axes.containers]
     assert len(bars) == 8  # a curve and a point "all" for each of two lambdas and two ages
-    drawn = np.concatenate([bar[0].get_ydata() for bar in bars])
+    drawn = np.concatenate([bar[0].get_ydata() for bar in bars]).astype(float)
     np.testing.assert_allclose(drawn, angles().cosine)
     segments = [segment[:, 1] for bar in bars for segment in bar[2][0].get_segments()]
     np.testing.assert_allclose(segments, angles()[["low", "high"]])
