@@ -90,16 +90,17 @@ def load_true_advantages(folder=DATA):
     return truth, estimates
 
 
-def split_offset(estimates):
-    """What the critic adds to every action of a state, in two parts, and the scatter: a row an age and lambda.
+def split_error(estimates):
+    """What is wrong with one estimate, in four parts: a row an age and lambda.
 
     estimates: as `load_true_advantages` returns them. constant: root mean square over runs of the offset's mean over
     the states of a run, which normalised advantages take away; varying: that of what is left of the offset at each
-    state; scatter: that of the standard deviation of one estimate. All in discounted rewards.
+    state; scatter: that of the standard deviation of one estimate; rest: that of the bias without the offset, by which
+    one action is favoured over another. All in discounted rewards.
     """
     parts = _parts(estimates).assign(scatter=np.sqrt(estimates["variance"]))
     groups = parts.groupby(["age", "lambda"], sort=False)
-    return groups[["constant", "varying", "scatter"]].agg(lambda x: np.sqrt((x**2).mean())).reset_index()
+    return groups[["constant", "varying", "scatter", "rest"]].agg(lambda x: np.sqrt((x**2).mean())).reset_index()
 
 
 def compare_lambdas(estimates, *, samples=1, reference=0.85):

@@ -75,11 +75,11 @@ def cut_or_ended(cut_targets, ended_targets, errors):
 
 
 @fixed_settings()
-def offset_parts(table):
-    """What the critic adds to every action alike, in its two parts, and the scatter of one estimate; a panel an age.
+def error_parts(table):
+    """What is wrong with one estimate: both parts of the offset, the rest of the bias, the scatter; a panel an age.
 
-    table: DataFrame age, lambda, constant, varying, scatter, as `true_advantages.split_offset` returns it; discounted
-    rewards.
+    table: DataFrame age, lambda, constant, varying, scatter, rest, as `true_advantages.split_error` returns it;
+    discounted rewards.
     """
     ages = list(dict.fromkeys(table["age"]))
     figure, panels = new_figure(1, len(ages), width=9.0, height=3.4, sharey=True, squeeze=False)
@@ -87,6 +87,7 @@ def offset_parts(table):
         "constant": ("offset, the same in all states", "orange"),
         "varying": ("offset, varying with the state", "blue"),
         "scatter": ("scatter of one estimate", "grey"),
+        "rest": ("rest of the bias", "green"),
     }
     for axes, age in zip(panels[0], ages, strict=True):
         rows = table[table["age"] == age]

@@ -6,6 +6,7 @@ import torch
 
 from lecture_utils import PPO, TUNED, train
 from lecture_utils.experiments import gradient_angle
+from lecture_utils.experiments.data_files import write_checksums
 from lecture_utils.experiments.gradient_angle import angles, cosine, gradient, load_gradient_angle, reference, to_truth
 
 SMALL = TUNED.replace(episodes_per_update=1, hidden=(4,))
@@ -102,6 +103,23 @@ def test_angles_grow_with_the_batch_and_say_nothing_where_advantages_are_dealt_a
     assert learner.hyperparameters == before
     with pytest.raises(ValueError, match="must score the sampled action"):
         angles(PPO(3, 1), true)
+
+
+def test_what_is_written_is_read_back_in_its_place(tmp_path):
+    how = {"seeds": (0, 1, 2), "updates": (1, 2), "rollouts": 2, "episodes": 4, "rounds": 2}
+    gradient_angle.record(tmp_path, **how)
+    write_checksums(tmp_path, [gradient_angle.FILE])
+    table, references = load_gradient_angle(tmp_path)
+    learner = PPO(3, 1, TUNED, seeds=how["seeds"])
+    train(learner, episodes=32, progress=False)
+    halves = [reference(learner, np.random.default_rng([2, k]), episodes=4, rounds=2) for k in range(2)]
+    found = angles(learner, sum(halves) / 2, rollouts=2, seed=2)
+    rows = table[(table.updates == 2) & table.normalized & (table["lambda"] == 0.6)]
+    np.testing.assert_allclose(rows[rows.samples == 64].cosine, found["cosine"][1, 1, 1], atol=1e-3)
+    np.testing.assert_allclose(rows[rows.samples == np.inf].cosine, found["together"][1, 1], atol=1e-3)
+    here = references[references.updates == 2]
+    np.testing.assert_allclose(here.halves, cosine(*halves), atol=1e-3)
+    np.testing.assert_allclose(here.shuffled, found["shuffled"][-1].std(-1, ddof=1), atol=1e-3)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The simulated truth: against Gymnasium's own pendulum, against closed forms, and its standard errors."""
 
+import shutil
 import types
 
 import gymnasium
@@ -10,6 +11,7 @@ from scipy.stats import ttest_1samp
 
 from lecture_utils import PPO, fast
 from lecture_utils.experiments import recordings, true_advantages
+from lecture_utils.experiments.data_files import CHECKSUMS, DATA, write_checksums
 from lecture_utils.experiments.true_advantages import (
     AGES,
     CONTINUATIONS,
@@ -17,7 +19,7 @@ from lecture_utils.experiments.true_advantages import (
     compare_lambdas,
     load_true_advantages,
     measure,
-    split_offset,
+    split_error,
     visited,
 )
 
@@ -193,6 +195,19 @@ def test_the_recorded_numbers_are_those_of_this_code(recorded, age):
         np.testing.assert_allclose(rows[name], again[name].ravel(), rtol=2e-2, atol=2e-2)
 
 
+def test_each_run_is_recorded_at_its_own_states_of_both_ages(recorded, tmp_path):
+    for name in (*(f"{agent}.pt" for agent in AGES.values()), CHECKSUMS):
+        shutil.copy(DATA / name, tmp_path)
+    true_advantages.record(tmp_path, runs=(3, 5), continuations=2)
+    write_checksums(tmp_path, [true_advantages.FILE])
+    truth, estimates = load_true_advantages(tmp_path)
+    columns = ["age", "run", "theta", "theta_dot", "action"]
+    pd.testing.assert_frame_equal(
+        truth[columns], recorded[0][recorded[0].run.isin([3, 5])][columns].reset_index(drop=True), atol=1e-3
+    )
+    assert len(estimates) == len(LAMBDAS) * 48
+
+
 def made_up(rest, offset=0.0, variance=0.0, lambdas=(0.85, 1.0)):
     """Estimates of one age whose true advantages are 0: rest of the bias, offset and variance as (L, R, S) arrays."""
     rest = np.asarray(rest, dtype=float)
@@ -213,8 +228,8 @@ def test_the_error_of_an_estimate_by_hand():
     np.testing.assert_allclose(one.error, [np.sqrt(2.5), np.sqrt((16 + 1 + 36) / 2 + 9)])
     np.testing.assert_allclose(one.ratio, [1, np.sqrt(np.sqrt(26) * np.sqrt(45) / 2)])
     np.testing.assert_allclose(three.error, [np.sqrt(2.5), np.sqrt((16 + 1 / 3 + 36) / 2 + 3)])
-    parts = split_offset(estimates).set_index("lambda")[["constant", "varying", "scatter"]]
-    np.testing.assert_allclose(parts.loc[1.0], [np.sqrt(8), np.sqrt(0.5), 3])
+    parts = split_error(estimates).set_index("lambda")[["constant", "varying", "scatter", "rest"]]
+    np.testing.assert_allclose(parts.loc[1.0], [np.sqrt(8), np.sqrt(0.5), 3, np.sqrt(26)])
 
 
 def test_the_interval_covers_the_truth_where_the_states_of_a_run_go_together():

@@ -16,10 +16,10 @@ def lines(axes):
     return [line.get_ydata() for line in axes.get_lines() if len(line.get_ydata()) > 2]
 
 
-def offsets():
+def errors():
     rows = [(age, x) for age in ("early", "late") for x in (0.0, 0.5, 1.0)]
     frame = pd.DataFrame(rows, columns=["age", "lambda"])
-    return frame.assign(constant=range(6), varying=range(6, 12), scatter=range(12, 18))
+    return frame.assign(constant=range(6), varying=range(6, 12), scatter=range(12, 18), rest=range(18, 24))
 
 
 def angles():
@@ -35,7 +35,7 @@ FIGURES = {
     "cut_or_ended": lambda: draw.cut_or_ended(
         REWARDS, VALUES, pd.DataFrame({"run": [0, 1], "cut": [0.0, 1.0], "ended": [2.0, 3.0]})
     ),
-    "offset_parts": lambda: draw.offset_parts(offsets()),
+    "error_parts": lambda: draw.error_parts(errors()),
     "gradient_angle": lambda: draw.gradient_angle(angles()),
 }
 
@@ -60,10 +60,10 @@ def test_an_episode_is_drawn_with_its_advantages():
         np.testing.assert_allclose(lines(axes), [expected])
 
 
-def test_the_offset_has_a_panel_an_age_and_a_curve_a_part():
-    early, late = draw.offset_parts(offsets()).axes
-    np.testing.assert_array_equal(lines(early), [[0, 1, 2], [6, 7, 8], [12, 13, 14]])
-    np.testing.assert_array_equal(lines(late), [[3, 4, 5], [9, 10, 11], [15, 16, 17]])
+def test_the_error_has_a_panel_an_age_and_a_curve_a_part():
+    early, late = draw.error_parts(errors()).axes
+    np.testing.assert_array_equal(lines(early), [[0, 1, 2], [6, 7, 8], [12, 13, 14], [18, 19, 20]])
+    np.testing.assert_array_equal(lines(late), [[3, 4, 5], [9, 10, 11], [15, 16, 17], [21, 22, 23]])
     assert (early.get_title(), late.get_title()) == ("early agents", "late agents")
 
 
