@@ -5,9 +5,10 @@ import numpy as np
 from lecture_utils import gae
 from lecture_utils.exercises.choices import judge_choices
 from lecture_utils.exercises.judge import Task, judge, plain
-from lecture_utils.experiments.true_advantages import load_true_advantages
+from lecture_utils.experiments.gradient_angle import load_gradient_angle
+from lecture_utils.experiments.statistics import interval
 
-TIES = 1.05  # a lambda whose error is at most this times the smallest is as good: 96 states do not tell them apart
+QUESTIONS = {f"after {age} updates, {size:,} samples": (age, size) for age in (4, 12) for size in (200, 3200)}
 
 
 def check_gae(answer):
@@ -21,41 +22,45 @@ def check_mended_gae(answer):
 
 
 def check_lambdas(answers):
-    """Exercise 2.3: {critic and use: lambda}, chosen among the lambdas that were measured."""
-    errors = _errors()
-    accepted, measured = {}, {}
-    for (critic, use), column in errors.items():
-        question = f"{critic} critic, offset {use}"
-        accepted[question] = set(column.index[column <= TIES * column.min()].tolist())
-        measured[question] = "measured error of each lambda: " + ", ".join(f"{k:g}: {x:.2f}" for k, x in column.items())
-    exchanged = {"early": "late", "late": "early"}
-    other_use = {"averaged away": "counted", "counted": "averaged away"}
-    critics = {q: accepted[q.replace(c, exchanged[c], 1)] for q in accepted for c in exchanged if q.startswith(c)}
-    uses = {q: accepted[q.replace(u, other_use[u])] for q in accepted for u in other_use if q.endswith(u)}
+    """Exercise 2.3: {age of the agent and size of the batch: lambda}, chosen among the lambdas that were measured."""
+    cosines = _cosines()
+    accepted = {question: _as_good_as_the_best(x) for question, x in cosines.items()}
+    measured = {
+        question: "measured cosine of each lambda: " + ", ".join(f"{k:g}: {c.mean():.2f}" for k, c in x.iterrows())
+        for question, x in cosines.items()
+    }
+    ages, sizes = (sorted({part[k] for part in QUESTIONS.values()}) for k in (0, 1))
+    other = {(age, size): question for question, (age, size) in QUESTIONS.items()}
+    exchanged_ages = {q: accepted[other[ages[1 - ages.index(a)], n]] for q, (a, n) in QUESTIONS.items()}
+    exchanged_sizes = {q: accepted[other[a, sizes[1 - sizes.index(n)]]] for q, (a, n) in QUESTIONS.items()}
     return judge_choices(
-        "2.3", answers, accepted, errors.index.tolist(),
-        "A poor critic wants a long look only where its offset averages away; in single samples the offset costs more.",
+        "2.3", answers, accepted, list(next(iter(cosines.values())).index),
+        "A poor critic wants a large lambda even in a small batch; a good critic and few samples want a small one.",
         measured=measured,
         mistakes=[
-            ("the two critics are exchanged", critics),
-            ("counted and averaged away are exchanged", uses),
-            ("the smallest rest of the bias is chosen, whatever the spread", {q: {1.0} for q in accepted}),
-            ("the smallest spread is chosen, whatever the bias", {q: {0.0} for q in accepted}),
-            ("the offset is left out where it counts",
-             {q: accepted[q.replace("counted", "averaged away")] for q in accepted}),
+            ("the two ages are exchanged", exchanged_ages),
+            ("the two sizes are exchanged", exchanged_sizes),
+            ("the least bias is chosen, whatever the scatter", {q: {1.0} for q in accepted}),
+            ("the least scatter is chosen, whatever the bias", {q: {0.0} for q in accepted}),
         ],
     )  # fmt: skip
 
 
-def _errors():
-    """Root mean square error of one estimate, lambda by (critic, what happens to the offset): a DataFrame."""
-    _, table = load_true_advantages()
-    bias = table["mean"] - table["advantage"]
-    rest = bias - table["offset"]
-    parts = {"averaged away": rest**2 + table["variance"], "counted": bias**2 + table["variance"]}
-    squares = table[["critic", "lambda"]].assign(**parts).groupby(["lambda", "critic"]).mean()
-    by_critic = np.sqrt(squares).unstack("critic").swaplevel(axis=1)
-    return by_critic.sort_index(axis=1)
+def _cosines():
+    """Question -> DataFrame of cosines, lambda by run, of the normalised advantages."""
+    table, _ = load_gradient_angle()
+    table = table[table["normalized"]]
+    return {
+        question: table[(table["updates"] == age) & (table["samples"] == size)].pivot_table("cosine", "lambda", "run")
+        for question, (age, size) in QUESTIONS.items()
+    }
+
+
+def _as_good_as_the_best(cosines):
+    """The lambda of the largest mean over runs, and all whose difference to it, run by run, may be 0."""
+    best = cosines.mean(axis=1).idxmax()
+    low, _ = interval((cosines.loc[best] - cosines).to_numpy(), axis=1)
+    return set(cosines.index[(low <= 0) | (cosines.index == best)].tolist())
 
 
 def _cases(rng):

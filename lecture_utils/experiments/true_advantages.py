@@ -1,10 +1,12 @@
 """The true advantage of a state and action on Pendulum-v1, by simulation, and the errors of GAE measured against it.
 
 Both are measured over continuations of an episode from one state. `python -m
-lecture_utils.experiments.true_advantages` measures them at states that the recorded PPO agents visit and writes
-data/true_advantages.npz. It takes two to four minutes; a few states at a time fit into a notebook.
+lecture_utils.experiments.true_advantages` measures them at states that the sixteen recorded PPO runs visit, after 250
+and after 3,000 episodes, and writes data/true_advantages.npz. It takes about four minutes; a few states at a time
+fit into a notebook. `compare_lambdas` says which lambda errs less, with intervals over the runs.
 """
 
+import itertools
 import os
 import pathlib
 
@@ -15,14 +17,16 @@ import torch
 from lecture_utils import PendulumVectorEnv, checks, fast, gae
 from lecture_utils.experiments import recordings
 from lecture_utils.experiments.data_files import DATA, checked, read_arrays, write_checksums
+from lecture_utils.experiments.statistics import interval
 from lecture_utils.training import collect_episodes
 
 FILE = "true_advantages.npz"
-CONTINUATIONS = 1024
-RUNS = (0, 1, 2, 3)
+CONTINUATIONS = 512
+RUNS = tuple(range(16))
+AGES = {"early": "ppo_early", "late": "ppo"}  # the recorded agents after 250 and after 3,000 episodes
 STEPS = (0, 10, 20, 40, 80, 160)  # of an episode: most of them while the pendulum still swings up
-EPISODES = 4  # a run
-OF_A_STATE = ("run", "theta", "theta_dot", "action", "q", "v", "q_error", "v_error", "advantage_error")
+EPISODES = 2  # a run and age
+OF_A_STATE = ("age", "run", "theta", "theta_dot", "action", "q", "v", "q_error", "v_error", "advantage_error")
 OF_AN_ESTIMATE = ("mean", "variance", "offset", "bias_error", "rest_error")
 HORIZON = 150  # steps of a continuation: with gamma = 0.95 what is left out weighs less than 5e-4 of a value
 LAMBDAS = (0.0, 0.3, 0.6, 0.85, 0.95, 1.0)
@@ -49,42 +53,92 @@ def visited(agent, episodes=EPISODES, steps=STEPS):
 
 
 def record(folder=DATA, runs=RUNS, continuations=CONTINUATIONS):
-    """Measure at states that the agent "ppo" visits, with the critics of "ppo_early" and "ppo", and write the file."""
+    """Measure every run at both ages, with its own policy and critic at states that it visits, and write the file."""
     torch.set_num_threads(1)
-    late, early = (recordings.load_agent(name, folder=folder) for name in ("ppo", "ppo_early"))
     parts = []
-    for run in runs:
-        agent = late.select([run])
-        critics = {"early": early.select([run]).critic, "late": agent.critic}
+    for (age, name), run in itertools.product(AGES.items(), runs):
+        agent = recordings.load_agent(name, folder=folder).select([run])
         states, actions = visited(agent)
-        part = measure(agent, critics, states, actions, continuations=continuations, seed=run)
-        parts.append({"run": np.full(len(states), run), "theta": states[:, 0], "theta_dot": states[:, 1],
-                      "action": actions[:, 0], **part})  # fmt: skip
+        part = measure(agent, {"own": agent.critic}, states, actions, continuations=continuations, seed=run)
+        part |= {name: part[name][0] for name in OF_AN_ESTIMATE}  # the one critic: (1, L, N) -> (L, N)
+        parts.append({"age": np.full(len(states), age), "run": np.full(len(states), run), "theta": states[:, 0],
+                      "theta_dot": states[:, 1], "action": actions[:, 0], **part})  # fmt: skip
     arrays = {name: np.concatenate([part[name] for part in parts], axis=-1) for name in parts[0]}
     path = pathlib.Path(folder) / FILE
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("wb") as file:
-        np.savez_compressed(file, critics=np.array(["early", "late"]), lambdas=np.array(LAMBDAS), **arrays)
+        np.savez_compressed(file, lambdas=np.array(LAMBDAS), **arrays)
     os.replace(temporary, path)
 
 
 def load_true_advantages(folder=DATA):
     """What `record` wrote, as two DataFrames.
 
-    truth: one row a state: run, theta, theta_dot, action, q, v, advantage and the standard errors.
-    estimates: one row a critic, lambda and state: critic, lambda, state, advantage (the true one), mean, variance,
-    offset, bias_error, rest_error; see `measure`.
+    truth: one row a state: age of the agent ("early" or "late"), run, theta, theta_dot, action, q, v, advantage and the
+    standard errors.
+    estimates: one row a lambda and state: lambda, state, age, run, advantage (the true one), mean, variance, offset,
+    bias_error, rest_error; see `measure`.
     Raises FileNotFoundError or ValueError that say what is wrong with the file.
     """
-    dimensions = {"critics": 1, "lambdas": 1} | dict.fromkeys(OF_A_STATE, 1) | dict.fromkeys(OF_AN_ESTIMATE, 3)
+    dimensions = {"lambdas": 1} | dict.fromkeys(OF_A_STATE, 1) | dict.fromkeys(OF_AN_ESTIMATE, 2)
     arrays = read_arrays(checked(FILE, folder), dimensions)
     truth = _truth(arrays)
-    index = pd.MultiIndex.from_product(
-        [arrays["critics"], arrays["lambdas"], range(len(truth))], names=["critic", "lambda", "state"]
-    )
+    index = pd.MultiIndex.from_product([arrays["lambdas"], range(len(truth))], names=["lambda", "state"])
     estimates = pd.DataFrame({name: arrays[name].ravel() for name in OF_AN_ESTIMATE}, index=index).reset_index()
-    estimates.insert(3, "advantage", truth.advantage.to_numpy()[estimates.state])
+    for place, name in enumerate(("age", "run", "advantage"), start=2):
+        estimates.insert(place, name, truth[name].to_numpy()[estimates.state])
     return truth, estimates
+
+
+def split_error(estimates):
+    """What is wrong with one estimate, in four parts: a row an age and lambda.
+
+    estimates: as `load_true_advantages` returns them. constant: root mean square over runs of the offset's mean over
+    the states of a run, which normalised advantages take away; varying: that of what is left of the offset at each
+    state; scatter: that of the standard deviation of one estimate; rest: that of the bias without the offset, by which
+    one action is favoured over another. All in discounted rewards.
+    """
+    parts = _parts(estimates).assign(scatter=np.sqrt(estimates["variance"]))
+    groups = parts.groupby(["age", "lambda"], sort=False)
+    return groups[["constant", "varying", "scatter", "rest"]].agg(lambda x: np.sqrt((x**2).mean())).reset_index()
+
+
+def compare_lambdas(estimates, *, samples=1, reference=0.85):
+    """How much estimates err for every lambda, against a reference, with intervals clustered by run.
+
+    estimates: as `load_true_advantages` returns them, of one age. samples: N that are averaged. In an average over
+    actions that the policy draws, the scatter shrinks and so does the offset, which moves every action alike; the rest
+    of the bias, mean - advantage - offset, stays. So the square of a state's error is rest^2 + (varying^2 +
+    variance) / N, without the part of the offset that is constant over a run.
+
+    Returns a DataFrame with a row a lambda. error: the root of the mean square over all states, in discounted rewards;
+    ratio: the error of a run over that of the same run with the reference lambda, geometric mean over runs; low, high:
+    its 95 % interval (`statistics.interval` over whole runs: the states of a run share policy and critic, so they are
+    no independent witnesses); verdict: "smaller", "larger", or "undecided" where 1 lies in the interval.
+    Raises ValueError for fewer than two runs, several ages, samples below 1 and a reference that was not measured.
+    """
+    samples = checks.whole("samples", samples, 1)
+    if len(ages := sorted(set(estimates["age"]))) != 1:
+        raise ValueError(f"estimates must be those of one age, got {ages}")
+    if reference not in set(estimates["lambda"]):
+        raise ValueError(f"reference must be one of {sorted(set(estimates['lambda']))}, got {reference!r}")
+    parts = _parts(estimates)
+    squares = parts["rest"] ** 2 + (parts["varying"] ** 2 + parts["variance"]) / samples
+    by_run = parts.assign(square=squares).pivot_table("square", "lambda", "run")  # the means over states, (L, R)
+    ratios = np.log(by_run / by_run.loc[reference]) / 2
+    low, high = interval(ratios.to_numpy(), axis=1)
+    columns = {"error": np.sqrt(by_run.mean(axis=1)), "ratio": np.exp(ratios.mean(axis=1))}
+    table = pd.DataFrame(columns | {"low": np.exp(low), "high": np.exp(high)})
+    table["verdict"] = np.select([table.high < 1, table.low > 1], ["smaller", "larger"], "undecided")
+    table.loc[reference, "verdict"] = "reference"
+    return table
+
+
+def _parts(estimates):
+    """estimates with the rest of the bias and both parts of the offset: constant over a run, and varying."""
+    rest = estimates["mean"] - estimates["advantage"] - estimates["offset"]
+    constant = estimates.groupby(["age", "lambda", "run"])["offset"].transform("mean")
+    return estimates.assign(rest=rest, constant=constant, varying=estimates["offset"] - constant)
 
 
 def _truth(arrays):

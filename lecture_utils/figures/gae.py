@@ -75,26 +75,65 @@ def cut_or_ended(cut_targets, ended_targets, errors):
 
 
 @fixed_settings()
-def bias_and_variance(table):
-    """Three panels over lambda: bias, its part that depends on the action, standard deviation; one curve a critic.
+def error_parts(table):
+    """What is wrong with one estimate: both parts of the offset, the rest of the bias, the scatter; a panel an age.
 
-    table: DataFrame critic, lambda, bias, "rest of bias", std, all root mean squares over states.
+    table: DataFrame age, lambda, constant, varying, scatter, rest, as `true_advantages.split_error` returns it;
+    discounted rewards.
     """
-    figure, panels = new_figure(1, 3, width=10.0, height=3.3, sharex=True)
-    titles = {
-        "bias": "bias against the truth",
-        "rest of bias": "its part that differs\nbetween actions",
-        "std": "standard deviation",
+    ages = list(dict.fromkeys(table["age"]))
+    figure, panels = new_figure(1, len(ages), width=9.0, height=3.4, sharey=True, squeeze=False)
+    parts = {
+        "constant": ("offset, the same in all states", "orange"),
+        "varying": ("offset, varying with the state", "blue"),
+        "scatter": ("scatter of one estimate", "grey"),
+        "rest": ("rest of the bias", "green"),
     }
-    for axes, (column, title) in zip(panels, titles.items(), strict=True):
-        for (critic, rows), color, style, marker in zip(
-            table.groupby("critic", sort=False), ("orange", "blue"), LINE_STYLES, MARKERS, strict=False
-        ):
-            axes.plot(rows["lambda"], rows[column], color=PALETTE[color], linestyle=style, marker=marker,
-                      label=f"{critic} critic")  # fmt: skip
-        axes.set(xlabel=r"$\lambda$", title=title, xticks=(0, 0.3, 0.6, 0.85, 0.95, 1))
-        axes.set_xticklabels(["0", ".3", ".6", ".85", "\n.95", "1"])  # a line lower: .95 and 1 would touch
-        axes.set_ylim(bottom=0)
-    panels[0].set_ylabel("RMS over states\n(discounted rewards)")
-    panels[0].legend(frameon=False)
+    for axes, age in zip(panels[0], ages, strict=True):
+        rows = table[table["age"] == age]
+        for (column, (label, color)), style, marker in zip(parts.items(), LINE_STYLES, MARKERS, strict=False):
+            axes.plot(rows["lambda"], rows[column], color=PALETTE[color], linestyle=style, marker=marker, label=label)
+        axes.set(title=f"{age} agents", xlabel=r"$\lambda$", ylim=(0, None))
+        _lambda_ticks(axes)
+    panels[0, 0].set_ylabel("root mean square\n(discounted rewards)")
+    panels[0, -1].legend(loc="upper left", frameon=False)
     return figure
+
+
+@fixed_settings()
+def gradient_angle(table):
+    """Cosine between the policy gradient of a batch and the true one, over the size; a panel an age, a curve a lambda.
+
+    table: DataFrame updates, lambda, samples, cosine, low, high. Rows with samples = inf, the mean of all rollouts, are
+    drawn behind the largest batch, apart from the curves.
+    """
+    ages = list(dict.fromkeys(table["updates"]))
+    figure, panels = new_figure(1, len(ages), width=9.0, height=3.8, sharey=True, squeeze=False)
+    sizes = sorted(set(table["samples"]) - {np.inf})
+    last = sizes[-1] * 5  # where "all" stands on the logarithmic axis
+    for axes, age in zip(panels[0], ages, strict=True):
+        lambdas = table[table["updates"] == age].groupby("lambda", sort=False)
+        for i, (gae_lambda, rows) in enumerate(lambdas):
+            color = PALETTE[("orange", "purple", "blue", "green")[i]]
+            curve, all_of_them = rows[rows["samples"] < np.inf], rows[rows["samples"] == np.inf]
+            shift = 1.06 ** (i - 1)  # side by side, so that no interval hides another
+            for part, style, x in (
+                (curve, LINE_STYLES[i], curve["samples"] * shift),
+                (all_of_them, "none", [last * shift] * len(all_of_them)),
+            ):
+                bars = part["cosine"] - part["low"], part["high"] - part["cosine"]
+                axes.errorbar(x, part["cosine"], yerr=bars, color=color, linestyle=style, marker=MARKERS[i],
+                              markersize=6, elinewidth=1.2, capsize=2,
+                              label=rf"$\lambda$ = {gae_lambda:g}" if part is curve else None)  # fmt: skip
+        axes.axhline(0, color=PALETTE["grey"], linewidth=1)
+        axes.set(xscale="log", xlabel="samples of the batch", title=f"after {age} updates", ylim=(-0.75, 1.05))
+        axes.set_xticks([*sizes, last], [*(f"{size:,.0f}" for size in sizes), "all"])
+        axes.minorticks_off()
+    panels[0, 0].set_ylabel("cosine to the true gradient")
+    panels[0, -1].legend(loc="lower center", frameon=False, ncols=2)
+    return figure
+
+
+def _lambda_ticks(axes):
+    axes.set_xticks((0, 0.3, 0.6, 0.85, 0.95, 1))
+    axes.set_xticklabels(["0", ".3", ".6", ".85", "\n.95", "1"])  # a line lower: .95 and 1 would touch

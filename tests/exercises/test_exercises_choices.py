@@ -2,11 +2,14 @@
 
 import itertools
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from lecture_utils import exercises
 from lecture_utils.exercises.a2c_vs_ppo import NUMBERS_OF_RUNS, QUESTIONS, share_found
 from lecture_utils.exercises.details_that_matter import _bug
+from lecture_utils.exercises.gae import _as_good_as_the_best
 from lecture_utils.exercises.verdict import NOT_ATTEMPTED, RIGHT, WRONG
 from lecture_utils.experiments.faulty_runs import BUGS, FAULTS, RECIPE, SICK
 from lecture_utils.training import collect_episodes
@@ -14,10 +17,10 @@ from lecture_utils.training import collect_episodes
 CASES = [f"A {sign} 0, ratio {place} the band" for sign in "><" for place in ("below", "inside", "above")]
 TABLE = dict(zip(CASES, ["up", "up", "none", "none", "down", "down"], strict=True))
 LAMBDAS = {
-    "early critic, offset averaged away": 0.95,
-    "late critic, offset averaged away": 0.6,
-    "early critic, offset counted": 0.0,
-    "late critic, offset counted": 0.0,
+    "after 4 updates, 200 samples": 1.0,
+    "after 4 updates, 3,200 samples": 1.0,
+    "after 12 updates, 200 samples": 0.0,
+    "after 12 updates, 3,200 samples": 0.85,
 }
 READING = dict(zip(QUESTIONS, [True, False, False, True], strict=True))
 RIGHT_ANSWERS = [
@@ -74,14 +77,21 @@ def test_mistakes_in_the_table_of_cases_by_name(answers, name):
 @pytest.mark.parametrize(
     ("answers", "name"),
     [
-        ([1.0, 1.0, 1.0, 1.0], "whatever the spread"),
+        ([1.0, 1.0, 1.0, 1.0], "whatever the scatter"),
         ([0.0, 0.0, 0.0, 0.0], "whatever the bias"),
-        ([0.0, 0.0, 0.95, 0.6], "exchanged"),
-        ([0.95, 0.6, 0.95, 0.6], "left out where it counts"),
+        ([0.0, 0.85, 1.0, 1.0], "the two ages are exchanged"),
+        ([1.0, 1.0, 0.85, 0.0], "the two sizes are exchanged"),
     ],
 )
 def test_mistakes_in_choosing_lambda_by_name(answers, name):
     assert name in exercises.check_lambdas(dict(zip(LAMBDAS, answers, strict=True))).mistake
+
+
+def test_every_lambda_that_is_not_told_from_the_best_counts_as_right():
+    """Made-up cosines: one lambda a hair behind the best in every run, one ahead in half of them."""
+    wobble = np.linspace(-1, 1, 16) / 10
+    rows = {0.0: 0.5 + 0 * wobble, 0.6: 0.49 + 0 * wobble, 0.85: 0.495 + wobble, 1.0: 0.3 + wobble}
+    assert _as_good_as_the_best(pd.DataFrame(rows).T) == {0.0, 0.85}
 
 
 @pytest.mark.parametrize("i", range(4))

@@ -1,14 +1,27 @@
 """The simulated truth: against Gymnasium's own pendulum, against closed forms, and its standard errors."""
 
+import shutil
 import types
 
 import gymnasium
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import ttest_1samp
 
 from lecture_utils import PPO, fast
 from lecture_utils.experiments import recordings, true_advantages
-from lecture_utils.experiments.true_advantages import CONTINUATIONS, LAMBDAS, load_true_advantages, measure, visited
+from lecture_utils.experiments.data_files import CHECKSUMS, DATA, write_checksums
+from lecture_utils.experiments.true_advantages import (
+    AGES,
+    CONTINUATIONS,
+    LAMBDAS,
+    compare_lambdas,
+    load_true_advantages,
+    measure,
+    split_error,
+    visited,
+)
 
 GAMMA, HORIZON = 0.9, 60
 STATES = np.array([[0.3, -0.5], [2.5, 1.0]])
@@ -149,14 +162,18 @@ def recorded():
 
 def test_the_recorded_truth_is_large_enough(recorded):
     truth, estimates = recorded
-    assert len(truth) >= 64
-    assert CONTINUATIONS >= 1000
-    assert len(estimates) == 2 * len(LAMBDAS) * len(truth)
+    assert truth.groupby(["age", "run"]).size().to_dict() == {
+        (age, run): 12 for age in ("early", "late") for run in range(16)
+    }
+    assert CONTINUATIONS >= 500
+    assert len(estimates) == len(LAMBDAS) * len(truth)
     assert set(estimates["lambda"]) == {0, 0.3, 0.6, 0.85, 0.95, 1}
+    for name in ("age", "run", "advantage"):
+        assert (estimates[name].to_numpy() == truth[name].to_numpy()[estimates.state]).all(), name
 
 
 def test_the_recorded_truth_comes_out_again_with_other_random_numbers(recorded):
-    few = recorded[0].iloc[[0, 1, 2, 3]]
+    few = recorded[0][recorded[0].age == "late"].iloc[:4].reset_index(drop=True)
     agent = recordings.load_agent("ppo").select([0])
     again = true_advantages.true_advantages(agent, few[["theta", "theta_dot"]], few[["action"]], seed=99)
     for name in ("q", "v", "advantage"):
@@ -164,15 +181,93 @@ def test_the_recorded_truth_comes_out_again_with_other_random_numbers(recorded):
         assert (np.abs(few[name] - again[name]) < 4 * error).all(), name
 
 
-def test_the_recorded_numbers_are_those_of_this_code(recorded):
+@pytest.mark.parametrize("age", AGES)
+def test_the_recorded_numbers_are_those_of_this_code(recorded, age):
     truth, estimates = recorded
-    late, early = (recordings.load_agent(name).select([0]) for name in ("ppo", "ppo_early"))
-    states, actions = visited(late)
-    np.testing.assert_allclose(truth[truth.run == 0][["theta", "theta_dot"]], states, atol=1e-3)
-    first = slice(0, 2)
-    critics = {"early": early.critic, "late": late.critic}
-    again = measure(late, critics, states[first], actions[first], continuations=CONTINUATIONS)
-    np.testing.assert_allclose(truth[["q", "v"]].iloc[first], np.column_stack([again["q"], again["v"]]), rtol=1e-3)
-    rows = estimates[estimates.state < 2].set_index(["critic", "lambda", "state"])
+    agent = recordings.load_agent(AGES[age]).select([0])
+    states, actions = visited(agent)
+    here = (truth.age == age) & (truth.run == 0)
+    np.testing.assert_allclose(truth[here][["theta", "theta_dot"]], states, atol=1e-3)
+    again = measure(agent, {"own": agent.critic}, states[:2], actions[:2], continuations=CONTINUATIONS)
+    np.testing.assert_allclose(truth[here][["q", "v"]].iloc[:2], np.column_stack([again["q"], again["v"]]), rtol=1e-3)
+    rows = estimates[estimates.state.isin(truth.index[here][:2])].set_index(["lambda", "state"])
     for name in ("mean", "variance", "offset"):
         np.testing.assert_allclose(rows[name], again[name].ravel(), rtol=2e-2, atol=2e-2)
+
+
+def test_each_run_is_recorded_at_its_own_states_of_both_ages(recorded, tmp_path):
+    for name in (*(f"{agent}.pt" for agent in AGES.values()), CHECKSUMS):
+        shutil.copy(DATA / name, tmp_path)
+    true_advantages.record(tmp_path, runs=(3, 5), continuations=2)
+    write_checksums(tmp_path, [true_advantages.FILE])
+    truth, estimates = load_true_advantages(tmp_path)
+    columns = ["age", "run", "theta", "theta_dot", "action"]
+    pd.testing.assert_frame_equal(
+        truth[columns], recorded[0][recorded[0].run.isin([3, 5])][columns].reset_index(drop=True), atol=1e-3
+    )
+    assert len(estimates) == len(LAMBDAS) * 48
+
+
+def made_up(rest, offset=0.0, variance=0.0, lambdas=(0.85, 1.0)):
+    """Estimates of one age whose true advantages are 0: rest of the bias, offset and variance as (L, R, S) arrays."""
+    rest = np.asarray(rest, dtype=float)
+    _, runs, states = rest.shape
+    names = ["age", "lambda", "run", "state"]
+    index = pd.MultiIndex.from_product([["early"], lambdas, range(runs), range(states)], names=names)
+    columns = {"mean": rest + offset, "offset": offset, "variance": variance, "advantage": 0.0}
+    full = {name: np.broadcast_to(x, rest.shape).ravel() for name, x in columns.items()}
+    return pd.DataFrame(full, index=index).reset_index()
+
+
+def test_the_error_of_an_estimate_by_hand():
+    """Two runs of two states. Run 0 has offsets 3 and 5 at lambda = 1, of which 4 is constant; run 1 has none."""
+    rest = [[[1.0, 1.0], [2.0, 2.0]], [[4.0, 4.0], [6.0, 6.0]]]
+    offset = np.array([np.zeros((2, 2)), [[3.0, 5.0], [0.0, 0.0]]])
+    estimates = made_up(rest, offset, variance=np.array([0.0, 9.0])[:, None, None])
+    one, three = compare_lambdas(estimates), compare_lambdas(estimates, samples=3)
+    np.testing.assert_allclose(one.error, [np.sqrt(2.5), np.sqrt((16 + 1 + 36) / 2 + 9)])
+    np.testing.assert_allclose(one.ratio, [1, np.sqrt(np.sqrt(26) * np.sqrt(45) / 2)])
+    np.testing.assert_allclose(three.error, [np.sqrt(2.5), np.sqrt((16 + 1 / 3 + 36) / 2 + 3)])
+    parts = split_error(estimates).set_index("lambda")[["constant", "varying", "scatter", "rest"]]
+    np.testing.assert_allclose(parts.loc[1.0], [np.sqrt(8), np.sqrt(0.5), 3, np.sqrt(26)])
+
+
+def test_the_interval_covers_the_truth_where_the_states_of_a_run_go_together():
+    """150 experiments of 16 runs of 12 states, nominally 95 %: by states instead of runs it would cover about half."""
+    rng, center = np.random.default_rng(0), 0.2
+    covered, ratios = [], []
+    for _ in range(150):
+        log_ratio = center + 0.3 * rng.standard_normal((16, 1)) + 0.1 * rng.standard_normal((16, 12))
+        table = compare_lambdas(made_up(np.stack([np.ones((16, 12)), np.exp(log_ratio)])))
+        covered.append(table.low[1.0] <= np.exp(center + 0.01) <= table.high[1.0])  # 0.1^2: of a root mean square
+        ratios.append(np.log(table.ratio[1.0]))
+    assert np.mean(ratios) == pytest.approx(center + 0.01, abs=0.02)
+    assert 0.86 <= np.mean(covered) <= 0.98
+
+
+def test_the_verdicts_are_those_of_a_t_test_where_that_is_clear():
+    rng = np.random.default_rng(1)
+    centers = {0.0: -0.5, 0.3: 0.0, 0.85: 0.0, 1.0: 0.5}
+    logs = np.array([[c + 0.3 * rng.standard_normal(16)] for c in centers.values()])[:, 0]
+    logs[2] = 0
+    table = compare_lambdas(made_up(np.exp(logs)[..., None], lambdas=tuple(centers)))
+    assert table.verdict.to_list() == ["smaller", "undecided", "reference", "larger"]
+    for k in (0, 1, 3):
+        low, high = ttest_1samp(logs[k], 0).confidence_interval(0.95)
+        np.testing.assert_allclose(np.log(table[["low", "high"]].iloc[k]), [low, high], atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"age": ["early", "late"]}, r"one age, got \['early', 'late'\]"),
+        ({"lambda": [0.5, 0.6]}, "reference must be one of"),
+        ({"run": [0, 0]}, "at least 2 runs"),
+    ],
+)
+def test_what_cannot_be_compared_is_named(change, words):
+    estimates = made_up(np.ones((1, 2, 1)), lambdas=(0.85,)).assign(**change)
+    with pytest.raises(ValueError, match=words):
+        compare_lambdas(estimates)
+    with pytest.raises(ValueError, match="samples must be a whole number of at least 1, got 0"):
+        compare_lambdas(estimates, samples=0)

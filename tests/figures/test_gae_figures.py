@@ -16,10 +16,17 @@ def lines(axes):
     return [line.get_ydata() for line in axes.get_lines() if len(line.get_ydata()) > 2]
 
 
-def table():
-    rows = [(c, x) for c in ("early", "late") for x in (0.0, 0.5, 1.0)]
-    frame = pd.DataFrame(rows, columns=["critic", "lambda"])
-    return frame.assign(bias=range(6), **{"rest of bias": range(6, 12)}, std=range(12, 18))
+def errors():
+    rows = [(age, x) for age in ("early", "late") for x in (0.0, 0.5, 1.0)]
+    frame = pd.DataFrame(rows, columns=["age", "lambda"])
+    return frame.assign(constant=range(6), varying=range(6, 12), scatter=range(12, 18), rest=range(18, 24))
+
+
+def angles():
+    rows = [(age, x, n) for age in (4, 12) for x in (0.0, 1.0) for n in (16.0, 64.0, 200.0, np.inf)]
+    frame = pd.DataFrame(rows, columns=["updates", "lambda", "samples"])
+    cosine = np.arange(16) / 20
+    return frame.assign(cosine=cosine, low=cosine - 0.1, high=cosine + 0.2)
 
 
 FIGURES = {
@@ -28,7 +35,8 @@ FIGURES = {
     "cut_or_ended": lambda: draw.cut_or_ended(
         REWARDS, VALUES, pd.DataFrame({"run": [0, 1], "cut": [0.0, 1.0], "ended": [2.0, 3.0]})
     ),
-    "bias_and_variance": lambda: draw.bias_and_variance(table()),
+    "error_parts": lambda: draw.error_parts(errors()),
+    "gradient_angle": lambda: draw.gradient_angle(angles()),
 }
 
 
@@ -52,9 +60,23 @@ def test_an_episode_is_drawn_with_its_advantages():
         np.testing.assert_allclose(lines(axes), [expected])
 
 
-def test_bias_and_variance_have_a_panel_each_and_a_curve_a_critic():
-    drawn = draw.bias_and_variance(table()).axes
-    np.testing.assert_array_equal([lines(axes) for axes in drawn], np.arange(18).reshape(3, 2, 3))
+def test_the_error_has_a_panel_an_age_and_a_curve_a_part():
+    early, late = draw.error_parts(errors()).axes
+    np.testing.assert_array_equal(lines(early), [[0, 1, 2], [6, 7, 8], [12, 13, 14], [18, 19, 20]])
+    np.testing.assert_array_equal(lines(late), [[3, 4, 5], [9, 10, 11], [15, 16, 17], [21, 22, 23]])
+    assert (early.get_title(), late.get_title()) == ("early agents", "late agents")
+
+
+def test_the_angle_has_a_curve_a_lambda_its_intervals_and_what_all_rollouts_give_apart():
+    panels = draw.gradient_angle(angles()).axes
+    bars = [container for axes in panels for container in axes.containers]
+    assert len(bars) == 8  # a curve and a point "all" for each of two lambdas and two ages
+    drawn = np.concatenate([bar[0].get_ydata() for bar in bars]).astype(float)
+    np.testing.assert_allclose(drawn, angles().cosine)
+    segments = [segment[:, 1] for bar in bars for segment in bar[2][0].get_segments()]
+    np.testing.assert_allclose(segments, angles()[["low", "high"]])
+    for axes in panels:
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["16", "64", "200", "all"]
 
 
 def test_the_panel_draws_the_lambda_of_its_slider(monkeypatch):
