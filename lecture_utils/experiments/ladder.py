@@ -4,6 +4,8 @@
 setting; it takes about half an hour on two cores, can be stopped, and then goes on where it was.
 """
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -220,8 +222,20 @@ def _exhibit(log, setting, without):
     return cells | {"cost": round(iqm(final) - iqm(other)), "95 % interval": f"{round(low)} to {round(high)}"}
 
 
-def _table(settings, log):
-    return pd.DataFrame({name: row(log, setting) for name, setting in settings.items()}).T
+def gradient_steps(setting):
+    """Of a run, if no early stop shortens an update."""
+    h = setting.hyperparameters
+    minibatches = math.ceil(h.episodes_per_update * EPISODE_STEPS / h.minibatch_size)
+    return setting.episodes // h.episodes_per_update * h.passes * minibatches
+
+
+def _table(names, log):
+    recipes = settings()
+    rows = {
+        label: {"gradient steps": f"{gradient_steps(recipes[name]):,}"} | row(log, name)
+        for label, name in names.items()
+    }
+    return pd.DataFrame(rows).T
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from lecture_utils.experiments.ladder import (
     SYMPTOMS,
     effort,
     form_table,
+    gradient_steps,
     healthy,
     ladder_table,
     leave_one_out_table,
@@ -22,6 +23,7 @@ from lecture_utils.experiments.ladder import (
     museum_table,
     regrets,
     row,
+    settings,
 )
 from lecture_utils.experiments.museum import BUGS
 from lecture_utils.experiments.optimal import optimal_returns
@@ -119,3 +121,10 @@ def test_the_forms_table_says_what_the_files_hold(recorded):
     assert (
         form_table(recorded).loc[("TUNED", FORMS["free"]), "starts at 2 N m"].startswith(f"{final[4:12].mean():.0f} [")
     )
+
+
+def test_gradient_steps_are_counted_with_the_short_minibatch():
+    recipes = settings()
+    assert gradient_steps(recipes["ladder_00"]) == 384 * 2 * 7  # 200 samples in minibatches of 32: seven
+    assert gradient_steps(recipes["without_00"]) == 24 * 10 * 8
+    assert gradient_steps(recipes["ladder_06"]) == 24 * 2 * 8
