@@ -58,22 +58,32 @@ def load_neighbours(folder=FOLDER):
     return load_recorded(settings(), folder, seeds=SEEDS, command="make data-details")
 
 
-def neighbours_table(log):
-    """A row a field: the regret with its smaller and with its larger value, the rest TUNED's.
+def compared(log):
+    """A row a neighbour: field, side ("smaller", "larger"), value, regret, and how much more that is than TUNED's.
 
-    Columns: "TUNED has"; for each side the value, the interquartile mean of the regret at the end of sixteen runs, and
-    the 95 % interval of how much more that is than TUNED's, with the same seeds.
+    regret: the interquartile mean of sixteen runs at the end. low, high: the 95 % interval of the difference from TUNED
+    with the same seeds; verdict: "worse" or "better" where the interval lies on one side of 0, otherwise "undecided".
     """
     final = {name: regrets(log, name)[:, -1] for name in settings()}
-    rows = {}
+    rows = []
     for field, values in FIELDS.items():
-        row = {"TUNED has": getattr(TUNED, field)}
         for k, (side, value) in enumerate(zip(("smaller", "larger"), values, strict=True)):
-            low, high = interval((final[f"{field}_{k}"], final["TUNED"]), statistic=_difference)
-            row |= {side: value, f"regret, {side}": round(iqm(final[f"{field}_{k}"]))}
-            row[f"more than TUNED, {side}"] = f"{low:.0f} to {high:.0f}"
-        rows[field] = row
-    return pd.DataFrame(rows).T
+            own = final[f"{field}_{k}"]
+            low, high = interval((own, final["TUNED"]), statistic=_difference)
+            verdict = "worse" if low > 0 else "better" if high < 0 else "undecided"
+            rows.append((field, side, value, iqm(own), low, high, verdict))
+    return pd.DataFrame(rows, columns=["field", "side", "value", "regret", "low", "high", "verdict"])
+
+
+def neighbours_table(rows):
+    """What `compared` returned, as a table: a row a field, TUNED's value in the middle, verdicts in words."""
+    table = {}
+    for row in rows.itertuples():
+        field = table.setdefault(row.field, {"smaller": "", "regret there": "", "TUNED has": getattr(TUNED, row.field)})
+        names = ("smaller", "regret there") if row.side == "smaller" else ("larger", "and there")
+        more = f"{row.low:+.0f} to {row.high:+.0f}".replace("-0", "0").replace("+0", "0")
+        field |= {names[0]: row.value, names[1]: f"{row.regret:.0f} ({more}, {row.verdict})"}
+    return pd.DataFrame(table).T
 
 
 def _difference(x, y, axis=0):

@@ -84,8 +84,8 @@ def error_parts(table):
     ages = list(dict.fromkeys(table["age"]))
     figure, panels = new_figure(1, len(ages), width=9.0, height=3.4, sharey=True, squeeze=False)
     parts = {
-        "constant": ("offset, the same in all states", "orange"),
-        "varying": ("offset, varying with the state", "blue"),
+        "constant": ("constant part of the offset", "orange"),
+        "varying": ("varying part of the offset", "blue"),
         "scatter": ("scatter of one estimate", "grey"),
         "rest": ("rest of the bias", "green"),
     }
