@@ -48,6 +48,11 @@ def scores_on_the_way(table, thresholds, optimum):
         axes.axhline(optimum, color=PALETTE["black"], linestyle=":", linewidth=1.5)
     panels[0].set(ylim=(-420, optimum + 15), xlabel="samples (environment steps of a run)",
                   ylabel="mean return on 300 fixed starts")  # fmt: skip
+    panels[0].set_xticks([0, 30_000, 60_000, 90_000])
+    panels[0].xaxis.set_major_formatter("{x:,.0f}")
     panels[1].set(xscale="log", xlabel="seconds of one core, a run")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=10)
+    panels[1].xaxis.set_major_formatter("{x:g}")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=10, frameon=False
+    )
     return figure
