@@ -232,7 +232,7 @@ def gradient_steps(setting):
 def _table(names, log):
     recipes = settings()
     rows = {
-        label: {"gradient steps": f"{gradient_steps(recipes[name]):,}"} | row(log, name)
+        label: {"gradient steps, at most": f"{gradient_steps(recipes[name]):,}"} | row(log, name)
         for label, name in names.items()
     }
     return pd.DataFrame(rows).T

@@ -81,7 +81,7 @@ def neighbours_table(rows):
     for row in rows.itertuples():
         field = table.setdefault(row.field, {"smaller": "", "regret there": "", "TUNED has": getattr(TUNED, row.field)})
         names = ("smaller", "regret there") if row.side == "smaller" else ("larger", "and there")
-        more = f"{row.low:+.0f} to {row.high:+.0f}".replace("-0", "0").replace("+0", "0")
+        more = f"{row.low:+.1f} to {row.high:+.1f}"
         field |= {names[0]: row.value, names[1]: f"{row.regret:.0f} ({more}, {row.verdict})"}
     return pd.DataFrame(table).T
 

@@ -58,8 +58,8 @@ def test_the_table_says_what_was_compared():
     table = neighbours_table(compared(made_up({name: 20.0 + k for k, name in enumerate(settings())})))
     assert table.index.tolist() == list(FIELDS)
     assert table.loc["actor_lr"].to_dict() == {
-        "smaller": 2.5e-3, "regret there": "21 (+1 to +1, worse)", "TUNED has": 5e-3, "larger": 1e-2,
-        "and there": "22 (+2 to +2, worse)",
+        "smaller": 2.5e-3, "regret there": "21 (+1.0 to +1.0, worse)", "TUNED has": 5e-3, "larger": 1e-2,
+        "and there": "22 (+2.0 to +2.0, worse)",
     }  # fmt: skip
 
 
