@@ -18,6 +18,7 @@ from lecture_utils.experiments.gradient_angle import load_gradient_angle
 from lecture_utils.experiments.ladder import load_details
 from lecture_utils.experiments.neighbours import load_neighbours
 from lecture_utils.experiments.optimal import load_optimal
+from lecture_utils.experiments.probes import load_probes
 from lecture_utils.experiments.recordings import load_agent, load_log
 from lecture_utils.experiments.std_zero import load_std_zero
 from lecture_utils.experiments.time_to_solve import load_time_to_solve
@@ -34,6 +35,7 @@ LOADERS = {
     r"passes/.*\.csv": (lambda match, folder: load_passes(folder / "passes"), "make data-passes"),
     r"details/.*\.csv": (lambda match, folder: load_details(folder / "details"), "make data-details"),
     r"neighbours/.*\.csv": (lambda match, folder: load_neighbours(folder / "neighbours"), "make data-details"),
+    r"probes\.csv": (lambda match, folder: load_probes(folder), "make data-details"),
     r"std_zero\.csv": (
         lambda match, folder: load_std_zero(folder),
         "make data",

@@ -26,7 +26,9 @@ def test_a_rollout_has_the_shapes_and_ends_where_the_task_does(name):
     np.testing.assert_array_equal(rollout.next_observation[:, :, :-1], rollout.observation[:, :, 1:])
     assert (rollout.terminated[..., -1] == probe.ends).all()
     assert not rollout.terminated[..., :-1].any()
-    assert np.isfinite(list(agent.update(rollout).values())).all()
+    told = agent.update(rollout)
+    del told["explained_variance"]  # not defined where all returns are alike
+    assert np.isfinite(list(told.values())).all()
 
 
 def test_rewards_by_hand():

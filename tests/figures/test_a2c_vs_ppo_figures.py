@@ -59,9 +59,13 @@ def test_by_passes_joins_interquartile_means():
         np.testing.assert_allclose(line.get_ydata(), [iqm(here[here.passes == n].reward) for n in (1, 2)])
 
 
-def test_widths_draw_every_run_its_median_and_the_limit():
+def made_up_widths():
     index = pd.MultiIndex.from_product([range(4), range(0, 200, 50)], names=["run", "episode"])
-    rows = pd.DataFrame({"std": np.exp(np.random.default_rng(0).normal(size=len(index)))}, index=index).reset_index()
+    return pd.DataFrame({"std": np.exp(np.random.default_rng(0).normal(size=len(index)))}, index=index).reset_index()
+
+
+def test_widths_draw_every_run_its_median_and_the_limit():
+    rows = made_up_widths()
     (axes,) = widths({"two": rows, "ten": rows.assign(std=rows["std"] * 10)}, limit=2.0).axes
     lines = labelled(axes)
     assert set(lines) == {"two", "ten", "limit of the torque"}

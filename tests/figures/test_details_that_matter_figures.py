@@ -15,9 +15,13 @@ def test_the_figure_shows_every_run():
     assert [label.get_text() for label in axes.get_yticklabels()] == list(LADDER)
 
 
-def test_every_run_is_on_the_way():
+def made_up_scores():
     rows = [(name, seed, 10 * k, k / 4, -200.0 + k + seed) for name in "ab" for seed in (0, 1) for k in (1, 2, 3)]
-    table = pd.DataFrame(rows, columns=["program", "seed", "samples", "seconds", "score"])
+    return pd.DataFrame(rows, columns=["program", "seed", "samples", "seconds", "score"])
+
+
+def test_every_run_is_on_the_way():
+    table = made_up_scores()
     left, right = scores_on_the_way(table, (-180.0, -160.0), -130.0).axes
     for axes, column in ((left, "samples"), (right, "seconds")):
         curves = [line for line in axes.lines if len(line.get_xdata()) == 3]

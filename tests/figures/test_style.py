@@ -10,7 +10,8 @@ import matplotlib.style
 import numpy as np
 import pandas as pd
 import pytest
-from test_a2c_vs_ppo_figures import made_up_logs, made_up_runs
+from test_a2c_vs_ppo_figures import made_up_logs, made_up_runs, made_up_widths
+from test_details_that_matter_figures import made_up_scores
 from test_gae_figures import FIGURES, NEXT_VALUES, REWARDS, VALUES
 from test_pendulum_figures import OBSERVATIONS
 
@@ -122,6 +123,10 @@ FIGURE = {  # a public function that returns a figure: a call of it with made-up
     "a2c_vs_ppo.one_seed": lambda: a2c_vs_ppo.one_seed(LOGS, {"A2C": 1, "PPO": 3}),
     "a2c_vs_ppo.by_passes": lambda: a2c_vs_ppo.by_passes(
         made_up_runs(), "reward", "head", {"abs": "title"}, label="return", log=True, reference=3.0
+    ),
+    "a2c_vs_ppo.widths": lambda: a2c_vs_ppo.widths({"two": made_up_widths()}),
+    "details_that_matter.scores_on_the_way": lambda: details_that_matter.scores_on_the_way(
+        made_up_scores(), (-180.0,), -140.0
     ),
     "details_that_matter.regret_by_recipe": lambda: details_that_matter.regret_by_recipe(
         details(), {"lecture": "ladder_00", "TUNED": "without_00"}
