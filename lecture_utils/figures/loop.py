@@ -5,10 +5,9 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from lecture_utils.figures.style import PALETTE, fixed_settings, new_figure
 
 LOOP = (
-    "The loop of PPO. Collect: the policy acts and keeps states, actions and rewards. Judge: the critic and the rewards "
-    "say how good each action was, the advantage. Freeze: the log-probabilities of these actions are kept as they are. "
-    "Learn: several passes of clipped gradient steps over the same batch. Then the new policy collects the next batch. "
-    "The notebook you are in is about what stands on yellow."
+    "PPO's loop. The policy collects a batch, every action in it is judged by its advantage, the old policy's "
+    "log-probabilities are frozen, several passes of gradient steps learn from the batch, and the new policy collects "
+    "the next one. Yellow: what this notebook is about."
 )
 BOXES = {
     "collect": "The policy acts.\nKeep states, actions\nand rewards.",

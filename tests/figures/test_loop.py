@@ -27,8 +27,8 @@ def test_every_text_is_inside_its_box():
     for name, words in BOXES.items():
         (text,) = [text for text in figure.axes[0].texts if text.get_text() == words]
         inside, frame = text.get_window_extent(), boxes[name]
-        assert frame.x0 < inside.x0 and inside.x1 < frame.x1, name
-        assert frame.y0 < inside.y0 and inside.y1 < frame.y1, name
+        assert frame.x0 < inside.x0 < inside.x1 < frame.x1, name
+        assert frame.y0 < inside.y0 < inside.y1 < frame.y1, name
 
 
 def test_refuses_a_name_that_is_no_box():
