@@ -5,14 +5,21 @@ A link: the first use of a term in a notebook's prose leads to its entry in glos
 """
 
 import json
+import pathlib
 import re
 
 import docutils.nodes
+import PIL.Image
 import sphinx.addnodes
 from sphinx.errors import ExtensionError
 
 PREDICTION = "**Before you run this**"
 UNLINKED = ("What you will be able to do", "Exercises", "Where next", "References")  # sections that keep plain words
+ENTRY = re.compile(
+    r"^\*\*(?P<term>[^*\n]+)\*\*(?: \((?P<others>[^)]*)\))?: (?P<words>.+?)"
+    r"(?:\n<!-- linked:(?P<linked>.*?)-->)?$\n(?:\n|\Z)",
+    flags=re.M | re.S,
+)
 NO_PROSE = (
     docutils.nodes.title,
     docutils.nodes.literal,
@@ -94,6 +101,34 @@ def _box(source):
     return source[: found.start()] + box + source[found.end() :]
 
 
+def bring_pictures(doctree, folder):
+    """Mark what is animated, and put beside the figure of a panel what panels.js needs to move it.
+
+    The latter travels in the figure's PNG.
+
+    The plots are a template and the numbers a script that nobody runs, so that without JavaScript the figure alone is
+    seen. folder: to which the pictures' addresses are relative.
+    """
+    for image in list(doctree.findall(docutils.nodes.image)):
+        path = pathlib.Path(folder, image["uri"])
+        if path.suffix != ".png" or not path.is_file():
+            continue
+        with PIL.Image.open(path) as picture:
+            carried = picture.info.get("lecture-panel")
+            if getattr(picture, "is_animated", False):
+                image["classes"].append("animation")
+        if carried:
+            moving = json.loads(carried)
+            plots = moving.pop("picture")
+            numbers = json.dumps(moving).replace("<", "\\u003c")
+            before = (
+                f'<div class="panel"><script type="application/json">{numbers}</script><template>{plots}</template>'
+            )
+            place = image.parent.index(image)
+            image.parent.insert(place + 1, docutils.nodes.raw("", "</div>", format="html"))
+            image.parent.insert(place, docutils.nodes.raw("", before, format="html"))
+
+
 def glossary(text):
     """{anchor: (term, spellings, definition)} of the entries of glossary.md.
 
@@ -101,11 +136,7 @@ def glossary(text):
     names the spellings that are linked, in place of those in the entry; `<!-- linked: -->` links none.
     """
     entries = {}
-    for found in re.finditer(
-        r"^\*\*(?P<term>[^*\n]+)\*\*(?: \((?P<others>[^)]*)\))?: (?P<words>.+?)(?:\n<!-- linked:(?P<linked>.*?)-->)?$\n(?:\n|\Z)",
-        text,
-        flags=re.M | re.S,
-    ):
+    for found in ENTRY.finditer(text):
         term = found["term"]
         if found["linked"] is not None:
             spellings = [word.strip() for word in found["linked"].split(",") if word.strip()]
@@ -174,7 +205,7 @@ def link_terms(doctree, entries, page="glossary.html"):
             if name in linked:
                 continue
             linked.append(name)
-            term, _, definition = entries[name]
+            definition = entries[name][2]
             link = docutils.nodes.reference(
                 "", found[0], refuri=f"{page}#{name}", internal=True, classes=["term"], reftitle=plain(definition)
             )
@@ -213,5 +244,3 @@ def _within(node, kind):
     while node is not None and not isinstance(node, kind):
         node = node.parent
     return node is not None
-
-

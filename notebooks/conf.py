@@ -10,7 +10,7 @@ import docutils.nodes
 import math_core
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import _pages  # noqa: E402 - it stands beside this file
+import _pages
 
 project = "Proximal Policy Optimization, measured"
 author = "the authors of the PPO lecture"
@@ -63,7 +63,7 @@ if REPOSITORY:
 html_context = {"default_mode": "auto"}  # light or dark as the reader's system is, until the reader chooses
 html_static_path = ["_static"]
 html_css_files = ["fonts.css", "lecture.css"]
-html_js_files = ["lecture.js"]
+html_js_files = ["lecture.js", "panels.js"]
 html_use_index = False
 html_show_search_summary = False  # it would fetch the pages, which a browser refuses for files
 html_copy_source = False
@@ -104,6 +104,10 @@ def _use_glossary(app, doctree):
         _pages.link_terms(doctree, _pages.glossary(path.read_text(encoding="utf-8")))
 
 
+def _bring_pictures(app, doctree):
+    _pages.bring_pictures(doctree, app.srcdir)
+
+
 def setup(app):
     """Write formulas as MathML while building: every browser shows it, without a script."""
     app.add_html_math_renderer(
@@ -112,6 +116,7 @@ def setup(app):
     app.connect("doctree-read", _caption_as_alternative_text)
     app.connect("source-read", _fold_answers)
     app.connect("doctree-read", _use_glossary)
+    app.connect("doctree-read", _bring_pictures)
     own = hashlib.sha256(b"".join(pathlib.Path(file).read_bytes() for file in (__file__, _pages.__file__)))
     app.add_config_value("lecture_pages", own.hexdigest(), "env")  # all pages are read again when this code changes
 
