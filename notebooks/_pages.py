@@ -169,9 +169,9 @@ def _plain_formula(tex):
 def mark_entries(doctree):
     """Give every entry of the glossary its anchor."""
     for paragraph in doctree.findall(docutils.nodes.paragraph):
-        first = paragraph.children[0] if paragraph.children else None
+        first = next((child for child in paragraph.children if child.astext()), None)
         if isinstance(first, docutils.nodes.strong) and isinstance(paragraph.parent, docutils.nodes.section):
-            paragraph["ids"].append(anchor(first.astext()))
+            paragraph.insert(0, docutils.nodes.target("", "", ids=[anchor(first.astext())]))
             paragraph["classes"].append("entry")
 
 
