@@ -236,7 +236,7 @@ class Plot:
     """
 
     COLORS = PALETTE | {"ink": "#1f1f1f", "band": "#bdbdbd"}
-    LEFT, RIGHT, TOP, BOTTOM = 66, 14, 34, 52
+    LEFT, RIGHT, TOP, BOTTOM = 84, 14, 34, 52
 
     def __init__(self, x, y, xlabel, ylabel, width=440, height=310):
         self.width, self.height, self.curves, self.legend = width, height, [], []

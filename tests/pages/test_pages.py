@@ -699,6 +699,7 @@ def test_the_first_use_of_a_term_leads_to_its_entry(lively):
 
 
 SENTENCES = {
+    "The clip fraction grows.": ["term-clip-fraction"],
     "The KL divergence and the KL.": ["term-kl-divergence"],
     "Advantages, at a sentence's beginning.": ["term-advantage"],
     "The log-probability is no probability ratio.": ["term-log-probability", "term-ratio"],
