@@ -11,13 +11,13 @@ import subprocess
 import sys
 
 import browser
-import docutils.nodes
 import nbformat
 import numpy as np
 import pytest
 
-from lecture_utils.figures import panels
+from lecture_utils.figures import panels, ratio_and_clip
 
+pytest.importorskip("myst_nb", reason="the packages that make pages are not installed")
 ROOT = pathlib.Path(__file__).parents[2]
 SOURCES = ("conf.py", "_pages.py", "_static")
 WIDTHS = (1280, 800, 390)
@@ -80,7 +80,6 @@ def build(source, output, **variables):
 @pytest.fixture(scope="session")
 def book():
     """The book in build/, brought up to date; after make lecture nothing is executed again."""
-    pytest.importorskip("myst_nb", reason="the packages that make pages are not installed")
     build("notebooks", "build")
     return ROOT / "build"
 
@@ -484,7 +483,6 @@ SETTINGS = [
 @pytest.fixture(scope="module")
 def lively(tmp_path_factory):
     """A page with folds, both panels and an animation."""
-    pytest.importorskip("myst_nb", reason="the packages that make pages are not installed")
     source = tmp_path_factory.mktemp("lively") / "source"
     source.mkdir()
     for name in (*SOURCES, "glossary.md"):
@@ -634,14 +632,12 @@ def test_a_curve_follows_while_its_slider_is_dragged(lively_page, number, curve)
 
 def test_the_sentence_of_the_clip_panel_is_that_of_the_gradient():
     """Python's side against autograd, at every place where the slider can stand still, the band's edges included."""
-    from lecture_utils.figures.ratio_and_clip import _at
-
     for advantage in (1.5, 1.0, -0.3, 0.0):
         for ratio in np.arange(1, 41) * 0.05:
             objective, gradient, _ = panels._clip_at(advantage, 0.2, ratio)
-            np.testing.assert_allclose((ratio, objective), _at(advantage, 0.2, ratio)[:2], atol=1e-12)
+            np.testing.assert_allclose((ratio, objective), ratio_and_clip._at(advantage, 0.2, ratio)[:2], atol=1e-12)
             if abs(abs(ratio - 1) - 0.2) > 1e-9:  # on the edge autograd halves what it finds on both sides
-                assert gradient == _at(advantage, 0.2, ratio)[2]
+                assert gradient == ratio_and_clip._at(advantage, 0.2, ratio)[2]
 
 
 def test_an_animation_plays_again(lively_page):
@@ -711,9 +707,9 @@ SENTENCES = {
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_words_are_found_whole_and_the_longest_first(sentence):
     entries = PAGES.glossary((ROOT / "notebooks" / "glossary.md").read_text(encoding="utf-8"))
-    title, page = docutils.nodes.section(), docutils.nodes.section()
-    page += [docutils.nodes.title("", "A section"), docutils.nodes.paragraph("", sentence)]
-    title += [docutils.nodes.title("", "A page"), page]
+    title, page = PAGES.docutils.nodes.section(), PAGES.docutils.nodes.section()
+    page += [PAGES.docutils.nodes.title("", "A section"), PAGES.docutils.nodes.paragraph("", sentence)]
+    title += [PAGES.docutils.nodes.title("", "A page"), page]
     assert PAGES.link_terms(title, entries) == SENTENCES[sentence]
 
 
