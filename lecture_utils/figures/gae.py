@@ -1,4 +1,4 @@
-"""The figures of notebook 02: weights, an episode's advantages, cut and ended episodes, bias and variance."""
+"""The figures of notebook 02: weights, an episode's advantages, the offset of a state, the angle of a gradient."""
 
 import numpy as np
 
@@ -51,52 +51,28 @@ def _advantages(axes, rewards, values, next_values, gamma, gae_lambda):
 
 
 @fixed_settings()
-def cut_or_ended(cut_targets, ended_targets, errors):
-    """What treating the clock's cut as an end does to a critic.
+def offset(table):
+    """The true advantage of one state's actions, and the mean of GAE's estimates with their scatter, a curve a lambda.
 
-    cut_targets, ended_targets: (T,) mean targets by time step. errors: DataFrame run, cut, ended: the mean error of the
-    trained critics.
+    table: DataFrame lambda, torque, advantage, estimate, scatter, as `true_advantages.by_action` returns it.
     """
-    figure, (left, right) = new_figure(1, 2, width=9.0, height=3.3, width_ratios=(5, 4))
-    left.plot(cut_targets, color=PALETTE["blue"], label="bootstrapped after the cut")
-    left.plot(ended_targets, color=PALETTE["orange"], linestyle="--", label="cut taken for an end")
-    left.set(xlabel="$t$ (steps of 0.05 s)", ylabel="mean target of the critic\n(discounted rewards)")
-    left.legend(loc="upper left", frameon=False)
-    for column, color, marker, label in (
-        ("cut", "blue", "o", "bootstrapped"),
-        ("ended", "orange", "s", "taken for an end"),
-    ):
-        right.plot(errors.run, errors[column], marker, color=PALETTE[color], markersize=7, label=label)
-    right.axhline(0, color=PALETTE["grey"], linewidth=1)
-    right.set(xlabel="training run", ylabel="mean error of the critic\n(discounted rewards)", xticks=errors.run)
-    right.margins(x=0.15, y=0.35)
-    right.legend(loc="upper left", ncols=2, columnspacing=0.8, handletextpad=0.2, frameon=False)
-    return figure
-
-
-@fixed_settings()
-def error_parts(table):
-    """What is wrong with one estimate: both parts of the offset, the rest of the bias, the scatter; a panel an age.
-
-    table: DataFrame age, lambda, constant, varying, scatter, rest, as `true_advantages.split_error` returns it;
-    discounted rewards.
-    """
-    ages = list(dict.fromkeys(table["age"]))
-    figure, panels = new_figure(1, len(ages), width=9.0, height=3.4, sharey=True, squeeze=False)
-    parts = {
-        "constant": ("constant part of the offset", "orange"),
-        "varying": ("varying part of the offset", "blue"),
-        "scatter": ("scatter of one estimate", "grey"),
-        "rest": ("rest of the bias", "green"),
-    }
-    for axes, age in zip(panels[0], ages, strict=True):
-        rows = table[table["age"] == age]
-        for (column, (label, color)), style, marker in zip(parts.items(), LINE_STYLES, MARKERS, strict=False):
-            axes.plot(rows["lambda"], rows[column], color=PALETTE[color], linestyle=style, marker=marker, label=label)
-        axes.set(title=f"{age} agents", xlabel=r"$\lambda$", ylim=(0, None))
-        _lambda_ticks(axes)
-    panels[0, 0].set_ylabel("root mean square\n(discounted rewards)")
-    panels[0, -1].legend(loc="upper left", frameon=False)
+    figure, ((axes,),) = new_figure(width=7.5, height=4.2, squeeze=False)
+    lambdas = table.groupby("lambda", sort=False)
+    truth = next(iter(lambdas))[1]
+    axes.plot(truth["torque"], truth["advantage"], color=PALETTE["black"], linewidth=3, label="true advantage")
+    for i, (gae_lambda, rows) in enumerate(lambdas):
+        color = PALETTE[("orange", "purple", "green")[i]]  # those of `gradient_angle`
+        axes.errorbar(rows["torque"] + 0.04 * (i - 1), rows["estimate"], yerr=rows["scatter"], color=color,
+                      linestyle=LINE_STYLES[i + 1], marker=MARKERS[i], markersize=6, elinewidth=1.2, capsize=3,
+                      label=rf"mean estimate, $\lambda$ = {gae_lambda:g}")  # fmt: skip
+    ends = [rows[column].iloc[-2:].mean() for column in ("advantage", "estimate")]  # between the last two torques
+    middle = rows["torque"].iloc[-2:].mean()
+    axes.annotate("", (middle, ends[0]), (middle, ends[1]), arrowprops={"arrowstyle": "<->", "linewidth": 1.5})
+    axes.annotate(rf"offset at $\lambda$ = {gae_lambda:g} ", (middle, 0.25 * ends[0] + 0.75 * ends[1]), ha="right")
+    axes.axhline(0, color=PALETTE["grey"], linewidth=1)
+    axes.set(xlabel="action (torque in N m)", ylabel="advantage\n(discounted rewards)")
+    axes.set_xticks(truth["torque"])
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
 
 
@@ -132,8 +108,3 @@ def gradient_angle(table):
     panels[0, 0].set_ylabel("cosine to the true gradient")
     panels[0, -1].legend(loc="lower center", frameon=False, ncols=2)
     return figure
-
-
-def _lambda_ticks(axes):
-    axes.set_xticks((0, 0.3, 0.6, 0.85, 0.95, 1))
-    axes.set_xticklabels(["0", ".3", ".6", ".85", "\n.95", "1"])  # a line lower: .95 and 1 would touch
