@@ -68,7 +68,7 @@ def offset(table):
     ends = [rows[column].iloc[-2:].mean() for column in ("advantage", "estimate")]  # between the last two torques
     middle = rows["torque"].iloc[-2:].mean()
     axes.annotate("", (middle, ends[0]), (middle, ends[1]), arrowprops={"arrowstyle": "<->", "linewidth": 1.5})
-    axes.annotate(rf"offset at $\lambda$ = {gae_lambda:g} ", (middle, 0.25 * ends[0] + 0.75 * ends[1]), ha="right")
+    axes.annotate("offset ", (middle, 0.7 * ends[0] + 0.3 * ends[1]), rotation=90, ha="right", va="center")
     axes.axhline(0, color=PALETTE["grey"], linewidth=1)
     axes.set(xlabel="action (torque in N m)", ylabel="advantage\n(discounted rewards)")
     axes.set_xticks(truth["torque"])

@@ -67,7 +67,7 @@ def test_the_offset_has_the_truth_once_and_a_curve_with_its_scatter_for_each_lam
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     arrow, words = axes.texts
     assert (arrow.xy, arrow.xyann) == ((1, 0), (1, 7.5))  # of the largest lambda, half way between two torques
-    assert words.get_text().strip() == r"offset at $\lambda$ = 1"
+    assert words.get_text().strip() == "offset"
     assert names == ["true advantage", *(rf"mean estimate, $\lambda$ = {x}" for x in ("0", "0.85", "1"))]
 
 
