@@ -3,20 +3,29 @@
 import numpy as np
 
 from lecture_utils import gae
-from lecture_utils.figures.style import LINE_STYLES, PALETTE, fixed_settings, new_figure
+from lecture_utils.figures.style import PALETTE, fixed_settings, new_figure
 
-MARKERS = ("o", "s", "^", "D")
+LOOKS = {  # of a lambda, the same in every figure: color, line style, marker
+    0.0: ("orange", "-", "o"),
+    0.6: ("yellow", (0, (5, 1, 1, 1)), "v"),
+    0.85: ("purple", "--", "s"),
+    0.95: ("blue", "-.", "^"),
+    1.0: ("green", ":", "D"),
+}
+
+
+def _look(gae_lambda):
+    color, style, marker = LOOKS.get(gae_lambda, ("grey", "-", "x"))
+    return {"color": PALETTE[color], "linestyle": style, "marker": marker}
 
 
 @fixed_settings()
 def weights(gamma, lambdas, steps=30):
     """The weight (gamma lambda)^l of the l-th temporal-difference error, one curve a lambda."""
     figure, axes = new_figure(width=7.0, height=3.2)
-    colors = [PALETTE[name] for name in ("blue", "orange", "green", "purple")]
-    for gae_lambda, color, style, marker in zip(lambdas, colors, LINE_STYLES, MARKERS, strict=False):
-        decay = gamma * gae_lambda
-        axes.plot(decay ** np.arange(steps + 1.0), color=color, linestyle=style, marker=marker, markevery=3,
-                  markersize=5, label=rf"$\lambda$ = {gae_lambda:g}")  # fmt: skip
+    for gae_lambda in lambdas:
+        weight = (gamma * gae_lambda) ** np.arange(steps + 1.0)
+        axes.plot(weight, **_look(gae_lambda), markevery=3, markersize=5, label=rf"$\lambda$ = {gae_lambda:g}")
     axes.set(xlabel="$l$ (steps ahead)", ylabel=r"weight $(\gamma\lambda)^l$", ylim=(-0.03, 1.05))
     axes.legend(frameon=False)
     return figure
@@ -61,10 +70,9 @@ def offset(table):
     truth = next(iter(lambdas))[1]
     axes.plot(truth["torque"], truth["advantage"], color=PALETTE["black"], linewidth=3, label="true advantage")
     for i, (gae_lambda, rows) in enumerate(lambdas):
-        color = PALETTE[("orange", "purple", "green")[i]]  # those of `gradient_angle`
-        axes.errorbar(rows["torque"] + 0.04 * (i - 1), rows["estimate"], yerr=rows["scatter"], color=color,
-                      linestyle=LINE_STYLES[i + 1], marker=MARKERS[i], markersize=6, elinewidth=1.2, capsize=3,
-                      label=rf"mean estimate, $\lambda$ = {gae_lambda:g}")  # fmt: skip
+        look = _look(gae_lambda) | {"label": rf"mean estimate, $\lambda$ = {gae_lambda:g}"}
+        x = rows["torque"] + 0.04 * (i - 1)  # side by side, so that no bar hides another
+        axes.errorbar(x, rows["estimate"], yerr=rows["scatter"], **look, markersize=6, elinewidth=1.2, capsize=3)
     ends = [rows[column].iloc[-2:].mean() for column in ("advantage", "estimate")]  # between the last two torques
     middle = rows["torque"].iloc[-2:].mean()
     axes.annotate("", (middle, ends[0]), (middle, ends[1]), arrowprops={"arrowstyle": "<->", "linewidth": 1.5})
@@ -90,17 +98,14 @@ def gradient_angle(table):
     for axes, age in zip(panels[0], ages, strict=True):
         lambdas = table[table["updates"] == age].groupby("lambda", sort=False)
         for i, (gae_lambda, rows) in enumerate(lambdas):
-            color = PALETTE[("orange", "purple", "blue", "green")[i]]
             curve, all_of_them = rows[rows["samples"] < np.inf], rows[rows["samples"] == np.inf]
             shift = 1.06 ** (i - 1)  # side by side, so that no interval hides another
-            for part, style, x in (
-                (curve, LINE_STYLES[i], curve["samples"] * shift),
-                (all_of_them, "none", [last * shift] * len(all_of_them)),
+            for part, look, x in (
+                (curve, _look(gae_lambda) | {"label": rf"$\lambda$ = {gae_lambda:g}"}, curve["samples"] * shift),
+                (all_of_them, _look(gae_lambda) | {"linestyle": "none"}, [last * shift] * len(all_of_them)),
             ):
                 bars = part["cosine"] - part["low"], part["high"] - part["cosine"]
-                axes.errorbar(x, part["cosine"], yerr=bars, color=color, linestyle=style, marker=MARKERS[i],
-                              markersize=6, elinewidth=1.2, capsize=2,
-                              label=rf"$\lambda$ = {gae_lambda:g}" if part is curve else None)  # fmt: skip
+                axes.errorbar(x, part["cosine"], yerr=bars, **look, markersize=6, elinewidth=1.2, capsize=2)
         axes.axhline(0, color=PALETTE["grey"], linewidth=1)
         axes.set(xscale="log", xlabel="samples of the batch", title=f"after {age} updates", ylim=(-0.75, 1.05))
         axes.set_xticks([*sizes, last], [*(f"{size:,.0f}" for size in sizes), "all"])

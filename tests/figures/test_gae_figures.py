@@ -49,6 +49,20 @@ def test_weights_are_powers_of_gamma_lambda():
     np.testing.assert_allclose(curves, [[1, 0, 0, 0, 0], 0.45 ** np.arange(5)])
 
 
+def test_a_lambda_looks_the_same_in_every_figure_and_unlike_the_others():
+    figures = draw.weights(0.9, [0.0, 0.85, 1.0]), draw.offset(actions()), draw.gradient_angle(angles())
+    looks = {}
+    for figure in figures:
+        for line in (line for axes in figure.axes for line in axes.get_lines()):
+            if line.get_marker() not in ("None", "_"):  # the truth and the zero have none; caps have "_"
+                name = next(k for k, (color, *_) in draw.LOOKS.items() if draw.PALETTE[color] == line.get_color())
+                looks.setdefault(name, set()).add((line.get_color(), line.get_marker()))
+    assert set(looks) == {0.0, 0.85, 1.0}
+    assert all(len(found) == 1 for found in looks.values())
+    for kind in zip(*draw.LOOKS.values(), strict=True):
+        assert len(set(kind)) == len(draw.LOOKS)
+
+
 def test_an_episode_is_drawn_with_its_advantages():
     top, *panels = FIGURES["episode"]().axes
     np.testing.assert_array_equal(lines(top), [VALUES, REWARDS])
