@@ -50,6 +50,7 @@ data: $(READY)  ## make every file in data/ and figures/ again (resumable)
 	$(BIN)/python -m lecture_utils.experiments.optimal
 	$(BIN)/python -m lecture_utils.experiments.true_advantages
 	$(BIN)/python -m lecture_utils.experiments.gradient_angle
+	$(BIN)/python -m lecture_utils.experiments.one_batch
 	$(BIN)/python -m lecture_utils.experiments.faulty_runs
 	$(BIN)/python -m lecture_utils.experiments.std_zero
 	$(BIN)/python -m lecture_utils.figures

@@ -13,14 +13,8 @@ LECTURE_ROWS = (
     ("Bad action, still above old policy", -1, "r > 1", (1, 0), (3, 0)),
 )
 SIGNS = {1: "A > 0", -1: "A < 0", 0: "A = 0"}
-ACTIONS = {1: "Good action", -1: "Bad action"}
-PLACES = {
-    "below": "much less likely than before",
-    "lower edge": "on the lower edge",
-    "inside": "about as likely as before",
-    "upper edge": "on the upper edge",
-    "above": "much more likely than before",
-}
+SIGN = {name: sign for sign, name in SIGNS.items()}
+PLACES = ("below", "lower edge", "inside", "upper edge", "above")
 
 
 def case_table(clip=0.2):
@@ -29,7 +23,7 @@ def case_table(clip=0.2):
     clip: epsilon, in (0, 1). Returns a DataFrame of 15 rows: advantage (its sign), position and ratio; unclipped,
     clipped and objective (equation 7 of Schulman et al. 2017, arXiv 1707.06347); branch, the one that the min takes
     ("tie" where they are equal); gradient, d objective / d ratio by autograd; clip_alone, the gradient of
-    clip(r) A without the min; and a sentence. Raises ValueError for another clip.
+    clip(r) A without the min; and what becomes of the action. Raises ValueError for another clip.
     """
     _check(clip)
     half = (1 + clip) / 2  # puts the outer two points halfway between 0 and the band, and as far on the other side
@@ -40,7 +34,7 @@ def case_table(clip=0.2):
         for place, ratio in ratios.items()
     ]
     table = pd.DataFrame(rows)
-    table["sentence"] = [_sentence(row, clip) for row in rows]
+    table["action"] = [_what_happens(row, clip) for row in rows]
     return table
 
 
@@ -48,8 +42,8 @@ def lecture_cases(clip=0.2):
     """The lecture's four rows, each computed at many ratios of its interval (up to r = 3).
 
     Returns a DataFrame: case and condition, as the lecture has them; the objective at both ends; branch, gradient and
-    clip_alone, every value that occurs in the interval, from the band outwards; and a sentence. Raises ValueError for
-    a clip outside (0, 1).
+    clip_alone, every value that occurs in the interval, from the band outwards; and what becomes of the action. Raises
+    ValueError for a clip outside (0, 1).
     """
     _check(clip)
     rows = []
@@ -62,7 +56,7 @@ def lecture_cases(clip=0.2):
         row = {"case": name, "condition": f"{SIGNS[sign]}, {condition}"}
         row["objective"] = first if first == last else f"{first} to {last}"
         row |= {key: ", then ".join(v if key == "branch" else f"{v:g}" for v in values) for key, values in seen.items()}
-        rows.append(row | {"sentence": _lecture_sentence(seen)})
+        rows.append(row | {"action": _lecture_effect(seen)})
     return pd.DataFrame(rows)
 
 
@@ -87,30 +81,23 @@ def _case(sign, ratio, clip):
     return {"ratio": ratio, **values, "branch": branch, "gradient": slope, "clip_alone": alone}
 
 
-def _sentence(row, clip):
-    sign = next(sign for sign, name in SIGNS.items() if name == row["advantage"])
-    if sign == 0:
-        return "No better and no worse than average: " + _effect(row["gradient"]) + "."
-    sentence = f"{ACTIONS[sign]}, {PLACES[row['position']]}: {_effect(row['gradient'])}"
-    before, after = (_case(sign, row["ratio"] + step, clip)["gradient"] for step in (-1e-9, 1e-9))
+def _what_happens(row, clip):
+    before, after = (_case(SIGN[row["advantage"]], row["ratio"] + step, clip)["gradient"] for step in (-1e-9, 1e-9))
     if before != after:
-        sentence += f" (a corner: slope {before:g} before it, {after:g} after)"
+        return f"{_effect(row['gradient'])} (a corner)"
     if row["gradient"] != 0 and row["clip_alone"] == 0:
-        sentence += "; the clip alone would have lost this gradient"
-    return sentence + "."
+        return f"{_effect(row['gradient'])}, thanks to the min"
+    return _effect(row["gradient"])
 
 
-def _lecture_sentence(seen):
-    gradients, alone = seen["gradient"], seen["clip_alone"]
-    sentence = "; ".join(_effect(gradient) for gradient in gradients)
-    if seen["branch"][0] == "tie":
-        sentence += "; inside the band the branches tie, and the min changes nothing"
-    if 0 not in gradients and 0 in alone:
-        sentence += "; outside it the clip alone would have lost the gradient"
-    return sentence[0].upper() + sentence[1:] + "."
+def _lecture_effect(seen):
+    (gradient,) = seen["gradient"]
+    if gradient != 0 and 0 in seen["clip_alone"]:
+        return f"{_effect(gradient)}; outside the band thanks to the min"
+    return _effect(gradient)
 
 
 def _effect(gradient):
     if gradient == 0:
-        return "left alone, the gradient is zero"
+        return "left alone"
     return "made likelier" if gradient > 0 else "made less likely"

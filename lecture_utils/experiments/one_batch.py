@@ -1,4 +1,11 @@
-"""Taking many steps on one batch, or one sample: who starts, and how far the policy moves from the one that acted."""
+"""Taking many steps on one batch, or one sample: how far the policy moves from the one that acted, and what it earns.
+
+`python -m lecture_utils.experiments.one_batch` (part of `make data`, about three minutes) lets recorded agents take up
+to twenty passes over one batch and writes data/one_batch.csv, for notebook 01. Rounding grows over so many steps, so
+that another processor gives other digits; the notebook shows the recorded ones.
+"""
+
+import copy
 
 import numpy as np
 import pandas as pd
@@ -6,10 +13,18 @@ import scipy.stats
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from lecture_utils import probability_ratio
+from lecture_utils import clipped_surrogate, evaluate, policy_gradient, probability_ratio, surrogate
 from lecture_utils.adam import Adam
+from lecture_utils.experiments.data_files import DATA, checked, read_table, write_checksums, write_table
 from lecture_utils.experiments.recordings import load_agent
 from lecture_utils.training import collect_episodes
+
+FILE = "one_batch.csv"
+KEYS = ("agents", "objective", "passes", "run")
+MEASURED = ("kl", "mean_shift", "outside", "no_gradient", "gain", "score", "change", "change_se")
+PASSES = (0, 1, 2, 3, 5, 7, 10, 14, 20)
+CLIP = 0.2  # the lecture's epsilon
+AGENTS = {"early": "ppo_early", "late": "ppo"}  # after 250 and after 3,000 episodes
 
 
 def ready_to_learn(name, updates=5):
@@ -30,6 +45,91 @@ def ready_to_learn(name, updates=5):
     return agent, agent.prepare(collect_episodes(agent))
 
 
+def a2c(log_prob, old_log_prob, advantage):
+    """A2C's objective, which knows no old policy."""
+    return policy_gradient(log_prob, advantage)
+
+
+def unclipped(log_prob, old_log_prob, advantage):
+    """The surrogate without the clip."""
+    return surrogate(probability_ratio(log_prob, old_log_prob), advantage)
+
+
+def clipped(log_prob, old_log_prob, advantage):
+    """The surrogate with the clip, PPO's objective."""
+    return clipped_surrogate(probability_ratio(log_prob, old_log_prob), advantage, CLIP)
+
+
+OBJECTIVES = {"a2c": a2c, "unclipped": unclipped, "clipped": clipped, "clipped, no momentum": clipped}
+
+
+def log_prob_of(agent, batch):
+    """log pi(a|s) of a batch's samples under the agent's policy: (R, N)."""
+    return agent.policy(agent.actor, batch["observation"]).log_prob(batch["action"]).sum(-1)
+
+
+def learn(agent, batch, objective, passes):
+    """Maximise objective(log_prob, old_log_prob, advantage), (R, B) each, for some passes: the actor only, in place."""
+    for _ in range(passes):
+        for minibatch in agent.minibatches(batch):
+            value = objective(log_prob_of(agent, minibatch), minibatch["old_log_prob"], minibatch["advantage"])
+            agent.actor_optimizer.zero_grad()
+            (-value.mean(-1)).sum().backward()
+            agent.actor_optimizer.step()
+
+
+def measure(agent, learner, batch, before):
+    """What became of a learner that started as `agent`: a dict of (R,) arrays, named as MEASURED.
+
+    kl (nats) and mean_shift (old standard deviations) as below; outside, the share of samples whose ratio is outside
+    1 +- CLIP; no_gradient, the share on which the clip leaves none; gain, by how much the clipped objective rose on the
+    batch; score, the mean return over the fixed starts of `evaluate`; change, score minus that of `before`, the agent's
+    own returns (R, episodes), and change_se, the standard error of it over episodes, start by start.
+    """
+    with torch.no_grad():
+        log_prob = log_prob_of(learner, batch)
+        ratio = probability_ratio(log_prob, batch["old_log_prob"])
+        gain = (clipped(log_prob, batch["old_log_prob"], batch["advantage"]) - batch["advantage"]).mean(-1)
+    up = batch["advantage"] > 0
+    stopped = torch.where(up, ratio > 1 + CLIP, ratio < 1 - CLIP)
+    outside = (ratio > 1 + CLIP) | (ratio < 1 - CLIP)
+    returns = evaluate(learner, episodes=before.shape[-1])
+    values = (
+        kl_from(agent, learner, batch),
+        mean_shift(agent, learner, batch),
+        outside.double().mean(-1).numpy(),
+        stopped.double().mean(-1).numpy(),
+        gain.numpy(),
+        returns.mean(-1),
+        (returns - before).mean(-1),
+        scipy.stats.sem(returns - before, axis=-1),
+    )
+    return dict(zip(MEASURED, values, strict=True))
+
+
+def record(agents, objective, passes=PASSES, episodes=100):
+    """Take passes over one batch: a DataFrame of KEYS and MEASURED, one row a number of passes and run.
+
+    agents: a key of AGENTS, objective: a key of OBJECTIVES; episodes: the fixed starts that judge a policy.
+    """
+    agent, batch = ready_to_learn(AGENTS[agents])
+    learner, done, rows = copy.deepcopy(agent), 0, []
+    if "no momentum" in objective:
+        learner.actor_optimizer.betas = (0.0, 0.999)
+    before = evaluate(agent, episodes=episodes)
+    for n in passes:
+        learn(learner, batch, OBJECTIVES[objective], n - done)
+        done = n
+        keys = {"agents": agents, "objective": objective, "passes": n, "run": range(agent.runs)}
+        rows.append(pd.DataFrame(keys | measure(agent, learner, batch, before)))
+    return pd.concat(rows, ignore_index=True)
+
+
+def load_one_batch(folder=DATA):
+    """The recorded passes, as `record` returns them, of all AGENTS and OBJECTIVES below each other."""
+    return read_table(checked(FILE, folder), KEYS + MEASURED)
+
+
 def kl_from(old, new, batch):
     """KL(old || new) in nats between the policies of two agents, the mean over the states of the batch: (R,) array."""
     return kl_divergence(*_policies(old, new, batch)).sum(-1).mean(-1).numpy()
@@ -41,17 +141,17 @@ def mean_shift(old, new, batch):
     return ((new.mean - old.mean) / old.stddev).abs().mean((-1, -2)).numpy()
 
 
-def distances(old, copies, batch):
-    """How far copies of an agent are from it, one row for each number of passes in copies = {passes: agent}.
+def medians(table, objective, columns=("kl", "outside", "change"), passes=(1, 2, 5, 10, 20)):
+    """Medians over the runs of one objective with their intervals, as `across_runs` gives them: a row each of `passes`.
 
-    Returns a DataFrame: passes; KL and mean shift, each as `across_runs` gives it; runs above 1, those whose KL is
-    beyond one nat.
+    table: of `load_one_batch`, the rows of one key of AGENTS.
     """
     rows = []
-    for passes, new in copies.items():
-        kl, shift = kl_from(old, new, batch), mean_shift(old, new, batch)
-        counts = {"runs above 1": (kl > 1).sum()}
-        rows.append({"passes": passes, **across_runs("KL", kl), **counts, **across_runs("mean shift", shift)})
+    for n in passes:
+        chosen = table[(table.objective == objective) & (table.passes == n)]
+        rows.append({"passes": n})
+        for name in columns:
+            rows[-1] |= across_runs(name, chosen[name])
     return pd.DataFrame(rows)
 
 
@@ -91,7 +191,7 @@ def across_runs(name, values):
 def readable(table):
     """The same table as text, each median and its interval in one cell: 0.33 [0.22, 0.45].
 
-    Two digits a number, and one from 100 on: ratios that large differ by a percent from processor to processor.
+    Two digits a number, and whole numbers from 100 on.
     """
     table = table.map(lambda x: _short(x) if isinstance(x, float) else x)
     for name in [column for column in table if f"{column} low" in table]:
@@ -106,4 +206,17 @@ def _policies(old, new, batch):
 
 
 def _short(x):
-    return np.format_float_positional(x, precision=1 if abs(x) >= 100 else 2, unique=False, fractional=False, trim="-")
+    if abs(x) >= 100:
+        return f"{x:,.0f}"
+    return np.format_float_positional(x, precision=2, unique=False, fractional=False, trim="-")
+
+
+def main():
+    torch.set_num_threads(1)
+    tables = [record(agents, objective) for agents in AGENTS for objective in OBJECTIVES]
+    write_table(pd.concat(tables), DATA / FILE, float_format="%.4g")
+    write_checksums(names=[FILE])
+
+
+if __name__ == "__main__":
+    main()

@@ -8,11 +8,6 @@ from lecture_utils.figures.style import LINE_STYLES, PALETTE, fixed_settings, ne
 
 SERIES = dict(zip(("blue", "orange", "green"), LINE_STYLES, strict=False))
 MARKERS = "osD"
-GROUPS = (  # label, face colour, hatch
-    ("inside the band", "#dddddd", ""),
-    ("outside, keeps its gradient", PALETTE["sky"], "///"),
-    ("outside, no gradient", PALETTE["black"], ""),
-)
 RATIO_LABEL = "ratio r"
 LINES = {  # label: colour, line style, width
     "r A": {"color": PALETTE["blue"], "linestyle": "--", "linewidth": 1.6},
@@ -37,16 +32,29 @@ def two_policies(action, old_density, density, ratio, clip):
 
 
 @fixed_settings()
-def variance_over_distance(distance, exact, sampled):
-    """Variance of the reweighted sample over the distance of two policies: exact (D,), sampled (D, repeats)."""
-    figure, ax = new_figure(width=6.5, height=3.4)
-    ax.plot(distance, exact, color=PALETTE["blue"], label="exact, by quadrature")
-    for i, repeat in enumerate(np.transpose(sampled)):
-        label = "estimated from 1,000 samples, ten times" if i == 0 else None
-        ax.plot(distance, repeat, "o", color=PALETTE["orange"], fillstyle="none", linestyle="none", label=label)
-    ax.set(xlabel="distance between the means, in standard deviations", ylabel="variance of r f (log scale)")
-    ax.set_yscale("log")
-    ax.legend(fontsize=9)
+def return_and_surrogate(theta, returns, surrogates, old):
+    """The return and the surrogate over the policy's parameter, (N,) arrays; old: where the batch was collected."""
+    figure, ax = new_figure(width=6.5, height=3.6)
+    ax.plot(theta, returns, color=PALETTE["blue"], linestyle="-", label="return J (all episodes of the new policy)")
+    ax.plot(theta, surrogates, color=PALETTE["orange"], linestyle="--", label="surrogate (states of the old policy)")
+    ax.plot(old, np.interp(old, theta, returns), "o", color=PALETTE["black"], markersize=9, label="old policy")
+    ax.set(xlabel="probability of a push, θ", ylabel="sum of rewards of an episode")
+    ax.legend(fontsize=10, loc="upper left")
+    ax.set_ylim(top=1.45 * np.max(surrogates))
+    return figure
+
+
+@fixed_settings()
+def steps_on_objective(ratios, advantage, clip):
+    """The clipped objective over the ratio with the ratios of one sample, (steps,), as numbered dots."""
+    figure, ax = new_figure(width=6.5, height=3.6)
+    draw_objective(ax, advantage, clip)
+    objective = clipped_surrogate(torch.as_tensor(ratios), torch.as_tensor(float(advantage)), clip)
+    for step, (ratio, value) in enumerate(zip(ratios, objective.tolist(), strict=True)):
+        ax.plot(ratio, value, "o", color=PALETTE["black"], markersize=9, zorder=5)
+        ax.annotate(str(step), (ratio, value), xytext=(-4, 11), textcoords="offset points", fontsize=12, weight="bold")
+    ax.set(xlabel=RATIO_LABEL, ylabel="objective", xlim=(0.7, 1.6), ylim=(0.65, 1.65))
+    ax.legend(fontsize=10, loc="upper left")
     return figure
 
 
@@ -64,55 +72,25 @@ def climbs(paths, clip):
 
 
 @fixed_settings()
-def over_passes(tables, column, label):
-    """Medians across runs with their intervals over passes.
+def over_passes(tables, columns):
+    """Medians across runs with their intervals over passes over one batch, a panel each of `columns`.
 
-    tables: {name: DataFrame with passes, column, column + " low" and column + " high"}. label: of the vertical axis.
+    tables: {label: DataFrame with passes and, for each column, name, name + " low" and name + " high"}.
+    columns: {name: (title, whether the axis is logarithmic)}.
     """
-    figure, ax = new_figure(width=6.5, height=3.5)
-    styles = zip(SERIES.items(), MARKERS, strict=True)
-    for i, (((color, style), marker), (name, table)) in enumerate(zip(styles, tables.items(), strict=False)):
-        middle, low, high = (table[column + end] for end in ("", " low", " high"))
-        ax.errorbar(
-            table.passes * 1.06**i, middle, [middle - low, high - middle], color=PALETTE[color], linestyle=style,
-            marker=marker, capsize=4, label=name,
-        )  # fmt: skip
-    ax.set(xlabel="passes over the same batch", ylabel=label, xscale="log", yscale="log")
-    _plain_ticks(ax.xaxis, table.passes)
-    ax.legend(fontsize=9)
-    return figure
-
-
-@fixed_settings()
-def ratio_histograms(ratios, no_gradient, clip):
-    """Histograms of the ratio, one row for each number of passes. ratios, no_gradient: {passes: (N,) array}."""
-    figure, axes = new_figure(len(ratios), 1, width=7.5, height=1.25 * len(ratios) + 1.0, sharex=True)
-    low, high = 1 - clip, 1 + clip  # both are edges of bins, so no bar is half inside
-    pieces = np.geomspace(low / 2.5, low, 23), np.geomspace(low, high, 11)[1:], np.geomspace(high, 2.5 * high, 23)[1:]
-    edges = np.concatenate(pieces)
-    for ax, (passes, ratio) in zip(axes, ratios.items(), strict=True):
-        outside = np.abs(ratio - 1) > clip
-        stopped = no_gradient[passes]
-        parts = [np.clip(ratio[part], edges[0], edges[-1]) for part in (~outside, outside & ~stopped, stopped)]
-        _, _, bars = ax.hist(parts, edges, stacked=True, color=[color for _, color, _ in GROUPS], linewidth=0.3,
-                             weights=[np.full(len(part), 100 / len(ratio)) for part in parts])  # fmt: skip
-        for group, (label, _, hatch) in zip(bars, GROUPS, strict=True):
-            group.set_label(label)
-            for bar in group:
-                bar.set(hatch=hatch, edgecolor="#444444")
-        ax.axvspan(low, high, color=PALETTE["grey"], alpha=0.15, linewidth=0, zorder=0)
-        ax.set(xscale="log")
-        name = f"{passes} pass" + ("es" if passes > 1 else "")
-        ax.text(0.01, 0.9, name, transform=ax.transAxes, va="top", weight="bold")
-        ax.text(0.99, 0.9, f"outside {outside.mean():.0%}\nno gradient {stopped.mean():.0%}", transform=ax.transAxes,
-                ha="right", va="top", fontsize=9)  # fmt: skip
-    _plain_ticks(axes[-1].xaxis, (edges[0], 0.5, low, 1, high, 2, edges[-1]))
-    labels = [tick.get_text() for tick in axes[-1].get_xticklabels()]
-    axes[-1].set_xticklabels([f"≤ {labels[0]}", *labels[1:-1], f"≥ {labels[-1]}"])
-    axes[-1].set_xlabel("ratio r (log scale)")
-    figure.supylabel("share of the samples (%)", fontsize=11)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
+    figure, axes = new_figure(1, len(columns), width=10.5, height=3.9, squeeze=False)
+    for ax, (column, (title, logarithmic)) in zip(axes[0], columns.items(), strict=True):
+        styles = zip(SERIES.items(), MARKERS, strict=True)
+        for i, (((color, style), marker), (label, table)) in enumerate(zip(styles, tables.items(), strict=False)):
+            middle, low, high = (table[column + end] for end in ("", " low", " high"))
+            ax.errorbar(
+                table.passes * 1.07**i, middle, [middle - low, high - middle], color=PALETTE[color], linestyle=style,
+                marker=marker, capsize=3, label=label,
+            )  # fmt: skip
+        ax.set(xlabel="passes over the batch", title=title, xscale="log", yscale="log" if logarithmic else "linear")
+        _plain_ticks(ax.xaxis, table.passes)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(tables), fontsize=11)
     return figure
 
 

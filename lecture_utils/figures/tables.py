@@ -29,7 +29,7 @@ def styled(table, name):
             marks["clip_alone"] += "; border: 2px solid currentcolor"
         return [marks[key] for key in row.index]
 
-    # The two branches are in the objective already: without them the sentences have room on a page.
+    # The two branches are in the objective already: without them the rest has room on a page.
     style = StyledTable(table.drop(columns=["unclipped", "clipped"], errors="ignore"))
     style = style.apply(mark, axis=1).hide(axis="index").set_uuid(name)
     table = style.data
@@ -40,11 +40,12 @@ def styled(table, name):
         "advantage": "A",
         "ratio": "r",
         "position": "r is",
+        "action": "the action is",
     }
     cells = "text-align: left; padding: 0.3em 0.35em; font-size: 0.85rem"
     style = style.set_table_styles([{"selector": "th, td", "props": cells}])
     short = [column for column in ("advantage", "condition", "position") if column in table]
     style = style.set_properties(subset=short, **{"white-space": "nowrap"})
-    words = [column for column in ("case", "sentence") if column in table]
+    words = [column for column in ("case", "action") if column in table]
     style = style.set_properties(subset=words, **{"min-width": "9em"})
     return style.format("{:.2f}", subset=is_number).format_index(lambda column: titles.get(column, column), axis=1)

@@ -17,6 +17,7 @@ from lecture_utils.experiments.fair_experiment import load_passes
 from lecture_utils.experiments.gradient_angle import load_gradient_angle
 from lecture_utils.experiments.ladder import load_details
 from lecture_utils.experiments.neighbours import load_neighbours
+from lecture_utils.experiments.one_batch import load_one_batch
 from lecture_utils.experiments.optimal import load_optimal
 from lecture_utils.experiments.probes import load_probes
 from lecture_utils.experiments.recordings import load_agent, load_log
@@ -31,6 +32,7 @@ LOADERS = {
     r"optimal\.npz": (lambda match, folder: load_optimal(folder), "make data"),
     r"true_advantages\.npz": (lambda match, folder: load_true_advantages(folder), "make data"),
     r"gradient_angle\.npz": (lambda match, folder: load_gradient_angle(folder), "make data"),
+    r"one_batch\.csv": (lambda match, folder: load_one_batch(folder), "make data"),
     r"faulty_runs\.csv": (lambda match, folder: sick_runs(folder), "make data"),
     r"passes/.*\.csv": (lambda match, folder: load_passes(folder / "passes"), "make data-passes"),
     r"details/.*\.csv": (lambda match, folder: load_details(folder / "details"), "make data-details"),

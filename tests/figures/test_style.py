@@ -140,14 +140,12 @@ FIGURE = {  # a public function that returns a figure: a call of it with made-up
         {"a": np.arange(15.0), "b": np.arange(15.0)}, ("N m", "reward"), ((-20, 20), (0, 20)), (5, 3)
     ),
     "ratio_and_clip.two_policies": lambda: ratio_and_clip.two_policies(STEPS, WAVE, WAVE[::-1], WAVE, clip=0.2),
-    "ratio_and_clip.variance_over_distance": lambda: ratio_and_clip.variance_over_distance(
-        STEPS, WAVE, np.stack([WAVE, WAVE + 1], axis=1)
+    "ratio_and_clip.return_and_surrogate": lambda: ratio_and_clip.return_and_surrogate(
+        STEPS, WAVE, WAVE + 1, old=float(STEPS[3])
     ),
+    "ratio_and_clip.steps_on_objective": lambda: ratio_and_clip.steps_on_objective([1.0, 1.1, 1.3], 1.0, clip=0.2),
     "ratio_and_clip.climbs": lambda: ratio_and_clip.climbs({"one": WAVE, "two": 1 / WAVE}, clip=0.2),
-    "ratio_and_clip.over_passes": lambda: ratio_and_clip.over_passes({"one": OVER_PASSES}, "KL", "KL (nats)"),
-    "ratio_and_clip.ratio_histograms": lambda: ratio_and_clip.ratio_histograms(
-        {1: WAVE, 2: 1 / WAVE}, {1: WAVE > 2, 2: WAVE < 0.5}, clip=0.2
-    ),
+    "ratio_and_clip.over_passes": lambda: ratio_and_clip.over_passes({"one": OVER_PASSES}, {"KL": ("KL (nats)", True)}),
     "ratio_and_clip.objective_and_gradient": lambda: ratio_and_clip.objective_and_gradient(1.0, 0.2),
     "ratio_and_clip.six_cases": lambda: ratio_and_clip.six_cases(0.2),
     "ratio_and_clip.one_case": lambda: ratio_and_clip.one_case(1.0, 0.2, 0.9),
