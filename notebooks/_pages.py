@@ -14,6 +14,7 @@ import sphinx.addnodes
 from sphinx.errors import ExtensionError
 
 PREDICTION = "**Before you run this**"
+SETUP_NOTE = "these sections run without those before them"
 UNLINKED = ("What you will be able to do", "Exercises", "Where next", "References")  # sections that keep plain words
 ENTRY = re.compile(
     r"^\*\*(?P<term>[^*\n]+)\*\*(?: \((?P<others>[^)]*)\))?: (?P<words>.+?)"
@@ -220,8 +221,10 @@ def link_terms(doctree, entries, page="glossary.html"):
 def _prose(node):
     """The texts of a page's paragraphs outside code, outputs, formulas, links and tables, in the order of reading.
 
-    Left out too are the title's cell and the sections UNLINKED.
+    Left out too are the title's cell, the sections UNLINKED, and the note after the set-up cell, which names headings.
     """
+    if isinstance(node, docutils.nodes.paragraph) and SETUP_NOTE in node.astext():
+        return
     if isinstance(node, docutils.nodes.Text):
         if _within(node, docutils.nodes.paragraph):
             yield node

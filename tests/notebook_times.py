@@ -37,7 +37,7 @@ def _minutes(cell, exercises):
         return 0.0 if exercises else CELL * bool(text.strip())
     if "remove-cell" in tags(cell):  # a note for the instructor
         return 0.0
-    took = len(NOT_READ.sub(" ", FORMULA.sub(" formula ", text)).split()) / WORDS_A_MINUTE
+    took = len(re.findall(r"\S*\w\S*", NOT_READ.sub(" ", FORMULA.sub(" formula ", text)))) / WORDS_A_MINUTE
     took += PREDICTION * text.count(PREDICT)
     if exercises:
         took += EXERCISE * len(re.findall(r"^### \d+\.\d+ ", text, flags=re.M))

@@ -21,6 +21,7 @@ from lecture_utils.figures import (
     __main__,
     a2c_vs_ppo,
     details_that_matter,
+    loop,
     notebook,
     panels,
     pendulum,
@@ -149,6 +150,7 @@ FIGURE = {  # a public function that returns a figure: a call of it with made-up
     "ratio_and_clip.objective_and_gradient": lambda: ratio_and_clip.objective_and_gradient(1.0, 0.2),
     "ratio_and_clip.six_cases": lambda: ratio_and_clip.six_cases(0.2),
     "ratio_and_clip.one_case": lambda: ratio_and_clip.one_case(1.0, 0.2, 0.9),
+    "loop.loop": lambda: loop.loop("collect"),
     "start_here.returns_by_policy": lambda: start_here.returns_by_policy({"one": WAVE, "two": WAVE + 1}),
     "start_here.gaussian_policies": lambda: start_here.gaussian_policies([(0.0, 1.0), (1.0, 0.1)], action=1.0),
     "start_here.promise_and_return": lambda: start_here.promise_and_return(

@@ -377,12 +377,7 @@ def load_pages():
 PAGES = load_pages()
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 WITHOUT_FOLDS = {  # may only get shorter
-    "00_start_here",
-    "01_ratio_and_clip",
-    "02_gae",
-    "03_ppo_training",
     "04_a2c_vs_ppo",
-    "05_details_that_matter",
 }
 NOT_LINKED = {"lambda", "on-policy", "performance difference", "trust region"}  # may only get shorter
 
