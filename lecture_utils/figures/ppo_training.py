@@ -19,7 +19,7 @@ def learning_curves(log, live=None, window=50, optimum=None):
     figure, axes = new_figure(width=7.2, height=3.4)
     curves = smoothed(log, window)
     axes.plot(curves.index, curves, color=PALETTE["grey"], linewidth=0.7, alpha=0.6, linestyle="-")
-    axes.plot([], [], color=PALETTE["grey"], linewidth=0.7, linestyle="-", label=f"{curves.shape[1]} recorded runs")
+    axes.plot([], [], color=PALETTE["grey"], linewidth=1.2, linestyle="-", label=f"{curves.shape[1]} recorded runs")
     axes.plot(curves.index, curves.mean(axis=1), color=PALETTE["black"], linestyle="-", label="their mean")
     if live is not None:
         curves = smoothed(live, window)
@@ -28,7 +28,7 @@ def learning_curves(log, live=None, window=50, optimum=None):
     if optimum is not None:
         axes.axhline(optimum, color=PALETTE["green"], linestyle=":", label="optimum")
     axes.set(xlabel="episode (200 steps each)", ylabel=f"return, mean of {window} episodes")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper left")  # where no run is yet
     return figure
 
 
