@@ -35,8 +35,8 @@ def check_bug(number, answer):
     bug, question = _bug(number), f"bug number {number}"
     signs = {
         BUGS[0]: "the return falls while the diagnostics look healthy: the update works, in the wrong direction",
-        BUGS[1]: "the policy moves further in an update than the healthy one: nothing brakes it after the first step",
-        BUGS[2]: "the policy hardly moves at all: approx_kl and clip_fraction are far below the healthy ones",
+        BUGS[1]: "clip_fraction and approx_kl are 0, because every step is compared with itself; yet kl_after is not",
+        BUGS[2]: "the policy does not move at all: kl_after is 0, and so are approx_kl and clip_fraction",
         BUGS[3]: "the explained variance is near 0: the critic knows the mean return and nothing about the state",
     }
     answers = answer if answer is ... or answer is None else {question: answer}

@@ -15,7 +15,7 @@ from lecture_utils.training import LOG_COLUMNS
 
 FILE = "faulty_runs.csv"
 RUNS, EPISODES, LATE = 5, 100, 40  # runs, episodes of each, and how many of them, the last, are told of
-COLUMNS = (*(name for name in LOG_COLUMNS if name not in ("episode", "loss_act", "kl_after")), "fault")
+COLUMNS = (*(name for name in LOG_COLUMNS if name not in ("episode", "loss_act")), "fault")
 RECIPE = Hyperparameters(
     gamma=0.97, gae_lambda=0.95, entropy_coef=0.0, actor_lr=2e-3, critic_lr=3e-3, minibatch_size=128, passes=5,
     episodes_per_update=4, mean_head="linear", std_head="free", score_action="sampled", shuffle=True,

@@ -115,7 +115,7 @@ def test_exchanged_diagnoses_by_name():
 def test_the_signs_of_the_sick_runs_are_there():
     table = exercises.sick_runs().astype(float)
     assert table.loc["explained_variance", "A"] < 0.1 < table.loc["explained_variance", "healthy"]
-    assert table.loc["approx_kl", "B"] > 20 * table.loc["approx_kl", "healthy"]
+    assert table.loc["approx_kl", "B"] > 3 * table.loc["approx_kl"].drop("B").max()
     assert table.loc["loss_ent", "C"] < table.loc["loss_ent", "healthy"] - 2
 
 
@@ -125,8 +125,9 @@ def test_the_signs_of_every_bug_are_there():
     tables = {bug: exercises.plant_bug(number).astype(float) for bug, number in numbers.items()}
     flipped, ratio_one, cancelled, broadcast = (tables[bug] for bug in BUGS)
     assert flipped.loc["reward", "with the bug"] < flipped.loc["reward", "healthy"] - 100
-    assert ratio_one.loc["approx_kl", "with the bug"] > 3 * ratio_one.loc["approx_kl", "healthy"]
-    assert cancelled.loc["approx_kl", "with the bug"] == 0
+    assert ratio_one.loc["approx_kl", "with the bug"] == 0
+    assert ratio_one.loc["kl_after", "with the bug"] > 3 * ratio_one.loc["kl_after", "healthy"]
+    assert cancelled.loc["kl_after", "with the bug"] == 0
     assert broadcast.loc["explained_variance", "with the bug"] < 0.1 < broadcast.loc["explained_variance", "healthy"]
 
 
