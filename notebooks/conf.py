@@ -3,9 +3,14 @@
 import hashlib
 import os
 import pathlib
+import re
+import sys
 
 import docutils.nodes
 import math_core
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import _pages
 
 project = "Proximal Policy Optimization, measured"
 author = "the authors of the PPO lecture"
@@ -58,7 +63,7 @@ if REPOSITORY:
 html_context = {"default_mode": "auto"}  # light or dark as the reader's system is, until the reader chooses
 html_static_path = ["_static"]
 html_css_files = ["fonts.css", "lecture.css"]
-html_js_files = ["lecture.js"]
+html_js_files = ["lecture.js", "panels.js"]
 html_use_index = False
 html_show_search_summary = False  # it would fetch the pages, which a browser refuses for files
 html_copy_source = False
@@ -84,12 +89,36 @@ def _caption_as_alternative_text(app, doctree):
             image["alt"] = next((paragraph.astext() for paragraph in below), "")
 
 
+def _fold_answers(app, docname, source):
+    if pathlib.Path(app.env.doc2path(docname)).suffix == ".ipynb":
+        source[0] = _pages.fold_answers(source[0], docname)
+
+
+def _use_glossary(app, doctree):
+    """Anchors in the glossary, and links to them from the notebooks, which are read again when it changes."""
+    path, name = pathlib.Path(app.srcdir, "glossary.md"), app.env.docname
+    if name == "glossary":
+        _pages.mark_entries(doctree)
+    elif re.match(r"\d\d_", name) and path.is_file():
+        app.env.note_dependency(str(path))
+        _pages.link_terms(doctree, _pages.glossary(path.read_text(encoding="utf-8")))
+
+
+def _bring_pictures(app, doctree):
+    _pages.bring_pictures(doctree, app.srcdir)
+
+
 def setup(app):
     """Write formulas as MathML while building: every browser shows it, without a script."""
     app.add_html_math_renderer(
         "mathml", inline_renderers=(_write_math(False), None), block_renderers=(_write_math(True), None)
     )
     app.connect("doctree-read", _caption_as_alternative_text)
+    app.connect("source-read", _fold_answers)
+    app.connect("doctree-read", _use_glossary)
+    app.connect("doctree-read", _bring_pictures)
+    own = hashlib.sha256(b"".join(pathlib.Path(file).read_bytes() for file in (__file__, _pages.__file__)))
+    app.add_config_value("lecture_pages", own.hexdigest(), "env")  # all pages are read again when this code changes
 
 
 html_math_renderer = "mathml"

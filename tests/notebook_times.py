@@ -1,4 +1,4 @@
-"""How long a notebook takes a class, by one rule, and the places that say so: `python tests/notebook_times.py` writes them.
+"""How long a notebook takes a class, by one rule; `python tests/notebook_times.py` writes it to where it is told.
 
 The rule: words at 200 a minute, half a minute for a code cell, a minute for a prediction, five minutes for an exercise
 with a checker and two for a question to think about. The section *Put to the test* and the exercises count apart.

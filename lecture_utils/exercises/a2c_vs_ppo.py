@@ -8,7 +8,7 @@ from lecture_utils.exercises.judge import Task, judge, plain
 from lecture_utils.experiments.recordings import load_log
 from lecture_utils.experiments.statistics import interval
 
-NUMBERS_OF_RUNS = (2, 4, 8, 16)
+NUMBERS_OF_RUNS = (2, 4, 8, 16, 32)
 POWER = 0.8  # share of experiments that should find the difference
 QUESTIONS = (
     "The mean of PPO is above that of A2C, as far as these runs can tell.",
@@ -99,7 +99,7 @@ def check_number_of_runs(answer):
     answers = answer if answer is ... or answer is None else {question: answer}
     return judge_choices(
         "4.3", answers, {question: set(enough[:1])}, NUMBERS_OF_RUNS,
-        "Sixteen of each, for a difference that looks large: runs differ so much that a handful decides nothing.",
+        "Thirty-two of each, for a difference that looks large: runs differ so much that a handful decides nothing.",
         measured={question: measured}, mistakes=pairs,
     )  # fmt: skip
 

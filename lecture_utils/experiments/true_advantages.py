@@ -3,7 +3,7 @@
 Both are measured over continuations of an episode from one state. `python -m
 lecture_utils.experiments.true_advantages` measures them at states that the sixteen recorded PPO runs visit, after 250
 and after 3,000 episodes, and writes data/true_advantages.npz. It takes about four minutes; a few states at a time
-fit into a notebook. `compare_lambdas` says which lambda errs less, with intervals over the runs.
+fit into a notebook. `split_error` says what the errors are made of, run by run.
 """
 
 import itertools
@@ -17,7 +17,6 @@ import torch
 from lecture_utils import PendulumVectorEnv, checks, fast, gae
 from lecture_utils.experiments import recordings
 from lecture_utils.experiments.data_files import DATA, checked, read_arrays, write_checksums
-from lecture_utils.experiments.statistics import interval
 from lecture_utils.training import collect_episodes
 
 FILE = "true_advantages.npz"
@@ -91,54 +90,45 @@ def load_true_advantages(folder=DATA):
 
 
 def split_error(estimates):
-    """What is wrong with one estimate, in four parts: a row an age and lambda.
+    """What is wrong with one estimate of a run, in four parts: a row an age, lambda and run.
 
-    estimates: as `load_true_advantages` returns them. constant: root mean square over runs of the offset's mean over
-    the states of a run, which normalised advantages take away; varying: that of what is left of the offset at each
-    state; scatter: that of the standard deviation of one estimate; rest: that of the bias without the offset, by which
-    one action is favoured over another. All in discounted rewards.
+    estimates: as `load_true_advantages` returns them. truth: root mean square of the true advantages of the run, to
+    compare with; constant: size of the offset's mean over the states of the run,
+    which normalised advantages take away; varying: root mean square of what is left of the offset at each state;
+    scatter: that of the standard deviation of one estimate; rest: that of the bias without the offset, by which one
+    action is favoured over another. All in discounted rewards.
     """
-    parts = _parts(estimates).assign(scatter=np.sqrt(estimates["variance"]))
-    groups = parts.groupby(["age", "lambda"], sort=False)
-    return groups[["constant", "varying", "scatter", "rest"]].agg(lambda x: np.sqrt((x**2).mean())).reset_index()
+    keys = ["age", "lambda", "run"]
+    constant = estimates.groupby(keys)["offset"].transform("mean")
+    squares = estimates[keys].assign(
+        truth=estimates["advantage"] ** 2,
+        constant=constant**2,
+        varying=(estimates["offset"] - constant) ** 2,
+        scatter=estimates["variance"],
+        rest=(estimates["mean"] - estimates["advantage"] - estimates["offset"]) ** 2,
+    )
+    return np.sqrt(squares.groupby(keys, sort=False).mean()).reset_index()
 
 
-def compare_lambdas(estimates, *, samples=1, reference=0.85):
-    """How much estimates err for every lambda, against a reference, with intervals clustered by run.
+def by_action(agent, state, torques, *, lambdas=(0.0, 0.85, 1.0), continuations=400, horizon=HORIZON, seed=0):
+    """The true advantage of several actions of one state, and what GAE with the agent's own critic makes of it.
 
-    estimates: as `load_true_advantages` returns them, of one age. samples: N that are averaged. In an average over
-    actions that the policy draws, the scatter shrinks and so does the offset, which moves every action alike; the rest
-    of the bias, mean - advantage - offset, stays. So the square of a state's error is rest^2 + (varying^2 +
-    variance) / N, without the part of the offset that is constant over a run.
-
-    Returns a DataFrame with a row a lambda. error: the root of the mean square over all states, in discounted rewards;
-    ratio: the error of a run over that of the same run with the reference lambda, geometric mean over runs; low, high:
-    its 95 % interval (`statistics.interval` over whole runs: the states of a run share policy and critic, so they are
-    no independent witnesses); verdict: "smaller", "larger", or "undecided" where 1 lies in the interval.
-    Raises ValueError for fewer than two runs, several ages, samples below 1 and a reference that was not measured.
+    agent: of one run. state: theta in rad and theta_dot in rad/s; torques: (N,) in N m. Returns a DataFrame with a row
+    a lambda and torque: lambda, torque, advantage (the true one), estimate (the mean of GAE's estimates) and scatter
+    (their standard deviation), in discounted rewards.
+    Raises ValueError for an agent of several runs and for shapes or numbers that do not fit.
     """
-    samples = checks.whole("samples", samples, 1)
-    if len(ages := sorted(set(estimates["age"]))) != 1:
-        raise ValueError(f"estimates must be those of one age, got {ages}")
-    if reference not in set(estimates["lambda"]):
-        raise ValueError(f"reference must be one of {sorted(set(estimates['lambda']))}, got {reference!r}")
-    parts = _parts(estimates)
-    squares = parts["rest"] ** 2 + (parts["varying"] ** 2 + parts["variance"]) / samples
-    by_run = parts.assign(square=squares).pivot_table("square", "lambda", "run")  # the means over states, (L, R)
-    ratios = np.log(by_run / by_run.loc[reference]) / 2
-    low, high = interval(ratios.to_numpy(), axis=1)
-    columns = {"error": np.sqrt(by_run.mean(axis=1)), "ratio": np.exp(ratios.mean(axis=1))}
-    table = pd.DataFrame(columns | {"low": np.exp(low), "high": np.exp(high)})
-    table["verdict"] = np.select([table.high < 1, table.low > 1], ["smaller", "larger"], "undecided")
-    table.loc[reference, "verdict"] = "reference"
-    return table
-
-
-def _parts(estimates):
-    """estimates with the rest of the bias and both parts of the offset: constant over a run, and varying."""
-    rest = estimates["mean"] - estimates["advantage"] - estimates["offset"]
-    constant = estimates.groupby(["age", "lambda", "run"])["offset"].transform("mean")
-    return estimates.assign(rest=rest, constant=constant, varying=estimates["offset"] - constant)
+    torques = np.asarray(torques, dtype=np.float64)
+    states = np.tile(np.asarray(state, dtype=np.float64), (len(torques), 1))
+    measured = measure(agent, {"own": agent.critic}, states, torques[:, None], lambdas=lambdas,
+                       continuations=continuations, horizon=horizon, seed=seed)  # fmt: skip
+    index = pd.MultiIndex.from_product([lambdas, torques], names=["lambda", "torque"])
+    columns = {
+        "advantage": np.tile(measured["q"] - measured["v"].mean(), len(lambdas)),  # all torques leave the same state
+        "estimate": measured["mean"][0].ravel(),
+        "scatter": np.sqrt(measured["variance"][0]).ravel(),
+    }
+    return pd.DataFrame(columns, index=index).reset_index()
 
 
 def _truth(arrays):

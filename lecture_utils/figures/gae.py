@@ -1,22 +1,31 @@
-"""The figures of notebook 02: weights, an episode's advantages, cut and ended episodes, bias and variance."""
+"""The figures of notebook 02: weights, an episode's advantages, the offset of a state, the angle of a gradient."""
 
 import numpy as np
 
 from lecture_utils import gae
-from lecture_utils.figures.style import LINE_STYLES, PALETTE, fixed_settings, new_figure
+from lecture_utils.figures.style import PALETTE, fixed_settings, new_figure
 
-MARKERS = ("o", "s", "^", "D")
+LOOKS = {  # of a lambda, the same in every figure: color, line style, marker
+    0.0: ("orange", "-", "o"),
+    0.6: ("yellow", (0, (5, 1, 1, 1)), "v"),
+    0.85: ("purple", "--", "s"),
+    0.95: ("blue", "-.", "^"),
+    1.0: ("green", ":", "D"),
+}
+
+
+def _look(gae_lambda):
+    color, style, marker = LOOKS.get(gae_lambda, ("grey", "-", "x"))
+    return {"color": PALETTE[color], "linestyle": style, "marker": marker}
 
 
 @fixed_settings()
 def weights(gamma, lambdas, steps=30):
     """The weight (gamma lambda)^l of the l-th temporal-difference error, one curve a lambda."""
     figure, axes = new_figure(width=7.0, height=3.2)
-    colors = [PALETTE[name] for name in ("blue", "orange", "green", "purple")]
-    for gae_lambda, color, style, marker in zip(lambdas, colors, LINE_STYLES, MARKERS, strict=False):
-        decay = gamma * gae_lambda
-        axes.plot(decay ** np.arange(steps + 1.0), color=color, linestyle=style, marker=marker, markevery=3,
-                  markersize=5, label=rf"$\lambda$ = {gae_lambda:g}")  # fmt: skip
+    for gae_lambda in lambdas:
+        weight = (gamma * gae_lambda) ** np.arange(steps + 1.0)
+        axes.plot(weight, **_look(gae_lambda), markevery=3, markersize=5, label=rf"$\lambda$ = {gae_lambda:g}")
     axes.set(xlabel="$l$ (steps ahead)", ylabel=r"weight $(\gamma\lambda)^l$", ylim=(-0.03, 1.05))
     axes.legend(frameon=False)
     return figure
@@ -51,52 +60,27 @@ def _advantages(axes, rewards, values, next_values, gamma, gae_lambda):
 
 
 @fixed_settings()
-def cut_or_ended(cut_targets, ended_targets, errors):
-    """What treating the clock's cut as an end does to a critic.
+def offset(table):
+    """The true advantage of one state's actions, and the mean of GAE's estimates with their scatter, a curve a lambda.
 
-    cut_targets, ended_targets: (T,) mean targets by time step. errors: DataFrame run, cut, ended: the mean error of the
-    trained critics.
+    table: DataFrame lambda, torque, advantage, estimate, scatter, as `true_advantages.by_action` returns it.
     """
-    figure, (left, right) = new_figure(1, 2, width=9.0, height=3.3, width_ratios=(5, 4))
-    left.plot(cut_targets, color=PALETTE["blue"], label="bootstrapped after the cut")
-    left.plot(ended_targets, color=PALETTE["orange"], linestyle="--", label="cut taken for an end")
-    left.set(xlabel="$t$ (steps of 0.05 s)", ylabel="mean target of the critic\n(discounted rewards)")
-    left.legend(loc="upper left", frameon=False)
-    for column, color, marker, label in (
-        ("cut", "blue", "o", "bootstrapped"),
-        ("ended", "orange", "s", "taken for an end"),
-    ):
-        right.plot(errors.run, errors[column], marker, color=PALETTE[color], markersize=7, label=label)
-    right.axhline(0, color=PALETTE["grey"], linewidth=1)
-    right.set(xlabel="training run", ylabel="mean error of the critic\n(discounted rewards)", xticks=errors.run)
-    right.margins(x=0.15, y=0.35)
-    right.legend(loc="upper left", ncols=2, columnspacing=0.8, handletextpad=0.2, frameon=False)
-    return figure
-
-
-@fixed_settings()
-def error_parts(table):
-    """What is wrong with one estimate: both parts of the offset, the rest of the bias, the scatter; a panel an age.
-
-    table: DataFrame age, lambda, constant, varying, scatter, rest, as `true_advantages.split_error` returns it;
-    discounted rewards.
-    """
-    ages = list(dict.fromkeys(table["age"]))
-    figure, panels = new_figure(1, len(ages), width=9.0, height=3.4, sharey=True, squeeze=False)
-    parts = {
-        "constant": ("constant part of the offset", "orange"),
-        "varying": ("varying part of the offset", "blue"),
-        "scatter": ("scatter of one estimate", "grey"),
-        "rest": ("rest of the bias", "green"),
-    }
-    for axes, age in zip(panels[0], ages, strict=True):
-        rows = table[table["age"] == age]
-        for (column, (label, color)), style, marker in zip(parts.items(), LINE_STYLES, MARKERS, strict=False):
-            axes.plot(rows["lambda"], rows[column], color=PALETTE[color], linestyle=style, marker=marker, label=label)
-        axes.set(title=f"{age} agents", xlabel=r"$\lambda$", ylim=(0, None))
-        _lambda_ticks(axes)
-    panels[0, 0].set_ylabel("root mean square\n(discounted rewards)")
-    panels[0, -1].legend(loc="upper left", frameon=False)
+    figure, ((axes,),) = new_figure(width=7.5, height=4.2, squeeze=False)
+    lambdas = table.groupby("lambda", sort=False)
+    truth = next(iter(lambdas))[1]
+    axes.plot(truth["torque"], truth["advantage"], color=PALETTE["black"], linewidth=3, label="true advantage")
+    for i, (gae_lambda, rows) in enumerate(lambdas):
+        look = _look(gae_lambda) | {"label": rf"mean estimate, $\lambda$ = {gae_lambda:g}"}
+        x = rows["torque"] + 0.04 * (i - 1)  # side by side, so that no bar hides another
+        axes.errorbar(x, rows["estimate"], yerr=rows["scatter"], **look, markersize=6, elinewidth=1.2, capsize=3)
+    ends = [rows[column].iloc[-2:].mean() for column in ("advantage", "estimate")]  # between the last two torques
+    middle = rows["torque"].iloc[-2:].mean()
+    axes.annotate("", (middle, ends[0]), (middle, ends[1]), arrowprops={"arrowstyle": "<->", "linewidth": 1.5})
+    axes.annotate("offset ", (middle, 0.7 * ends[0] + 0.3 * ends[1]), rotation=90, ha="right", va="center")
+    axes.axhline(0, color=PALETTE["grey"], linewidth=1)
+    axes.set(xlabel="action (torque in N m)", ylabel="advantage\n(discounted rewards)")
+    axes.set_xticks(truth["torque"])
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
 
 
@@ -114,17 +98,14 @@ def gradient_angle(table):
     for axes, age in zip(panels[0], ages, strict=True):
         lambdas = table[table["updates"] == age].groupby("lambda", sort=False)
         for i, (gae_lambda, rows) in enumerate(lambdas):
-            color = PALETTE[("orange", "purple", "blue", "green")[i]]
             curve, all_of_them = rows[rows["samples"] < np.inf], rows[rows["samples"] == np.inf]
             shift = 1.06 ** (i - 1)  # side by side, so that no interval hides another
-            for part, style, x in (
-                (curve, LINE_STYLES[i], curve["samples"] * shift),
-                (all_of_them, "none", [last * shift] * len(all_of_them)),
+            for part, look, x in (
+                (curve, _look(gae_lambda) | {"label": rf"$\lambda$ = {gae_lambda:g}"}, curve["samples"] * shift),
+                (all_of_them, _look(gae_lambda) | {"linestyle": "none"}, [last * shift] * len(all_of_them)),
             ):
                 bars = part["cosine"] - part["low"], part["high"] - part["cosine"]
-                axes.errorbar(x, part["cosine"], yerr=bars, color=color, linestyle=style, marker=MARKERS[i],
-                              markersize=6, elinewidth=1.2, capsize=2,
-                              label=rf"$\lambda$ = {gae_lambda:g}" if part is curve else None)  # fmt: skip
+                axes.errorbar(x, part["cosine"], yerr=bars, **look, markersize=6, elinewidth=1.2, capsize=2)
         axes.axhline(0, color=PALETTE["grey"], linewidth=1)
         axes.set(xscale="log", xlabel="samples of the batch", title=f"after {age} updates", ylim=(-0.75, 1.05))
         axes.set_xticks([*sizes, last], [*(f"{size:,.0f}" for size in sizes), "all"])
@@ -132,8 +113,3 @@ def gradient_angle(table):
     panels[0, 0].set_ylabel("cosine to the true gradient")
     panels[0, -1].legend(loc="lower center", frameon=False, ncols=2)
     return figure
-
-
-def _lambda_ticks(axes):
-    axes.set_xticks((0, 0.3, 0.6, 0.85, 0.95, 1))
-    axes.set_xticklabels(["0", ".3", ".6", ".85", "\n.95", "1"])  # a line lower: .95 and 1 would touch

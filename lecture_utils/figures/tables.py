@@ -3,6 +3,8 @@
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+GREY = "background-color: var(--panel-mark, #cccccc); color: var(--panel-ink, black)"  # darker on a dark page
+
 
 class StyledTable(Styler):
     """A Styler that reads as its table where there is no HTML; pandas' own shows a memory address there."""
@@ -22,9 +24,9 @@ def styled(table, name):
         zero = {key: float(str(row[key]).split(", then ")[-1]) == 0 for key in ("gradient", "clip_alone")}
         marks = dict.fromkeys(row.index, "text-align: left")
         for key in zero:
-            marks[key] += "; font-weight: bold; background-color: #cccccc; color: black" if zero[key] else ""
+            marks[key] += f"; font-weight: bold; {GREY}" if zero[key] else ""
         if zero["clip_alone"] and not zero["gradient"]:
-            marks["clip_alone"] += "; border: 2px solid black"
+            marks["clip_alone"] += "; border: 2px solid currentcolor"
         return [marks[key] for key in row.index]
 
     # The two branches are in the objective already: without them the sentences have room on a page.

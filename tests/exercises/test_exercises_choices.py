@@ -102,7 +102,7 @@ def test_mistakes_in_reading_by_name(i):
 def test_number_of_runs():
     assert exercises.check_number_of_runs(...).status == NOT_ATTEMPTED
     verdicts = {runs: exercises.check_number_of_runs(runs) for runs in (*NUMBERS_OF_RUNS, 3, "many", True)}
-    assert [runs for runs, verdict in verdicts.items() if verdict.status == RIGHT] == [16]
+    assert [runs for runs, verdict in verdicts.items() if verdict.status == RIGHT] == [32]
     assert "too few" in verdicts[4].mistake
     with pytest.raises(ValueError, match="one of"):
         share_found(3)

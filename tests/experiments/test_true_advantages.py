@@ -7,7 +7,6 @@ import gymnasium
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_1samp
 
 from lecture_utils import PPO, fast
 from lecture_utils.experiments import recordings, true_advantages
@@ -16,7 +15,7 @@ from lecture_utils.experiments.true_advantages import (
     AGES,
     CONTINUATIONS,
     LAMBDAS,
-    compare_lambdas,
+    by_action,
     load_true_advantages,
     measure,
     split_error,
@@ -219,55 +218,42 @@ def made_up(rest, offset=0.0, variance=0.0, lambdas=(0.85, 1.0)):
     return pd.DataFrame(full, index=index).reset_index()
 
 
-def test_the_error_of_an_estimate_by_hand():
+def test_the_parts_of_an_error_by_hand():
     """Two runs of two states. Run 0 has offsets 3 and 5 at lambda = 1, of which 4 is constant; run 1 has none."""
-    rest = [[[1.0, 1.0], [2.0, 2.0]], [[4.0, 4.0], [6.0, 6.0]]]
+    rest = [[[1.0, 1.0], [2.0, 2.0]], [[4.0, 4.0], [6.0, 8.0]]]
     offset = np.array([np.zeros((2, 2)), [[3.0, 5.0], [0.0, 0.0]]])
     estimates = made_up(rest, offset, variance=np.array([0.0, 9.0])[:, None, None])
-    one, three = compare_lambdas(estimates), compare_lambdas(estimates, samples=3)
-    np.testing.assert_allclose(one.error, [np.sqrt(2.5), np.sqrt((16 + 1 + 36) / 2 + 9)])
-    np.testing.assert_allclose(one.ratio, [1, np.sqrt(np.sqrt(26) * np.sqrt(45) / 2)])
-    np.testing.assert_allclose(three.error, [np.sqrt(2.5), np.sqrt((16 + 1 / 3 + 36) / 2 + 3)])
-    parts = split_error(estimates).set_index("lambda")[["constant", "varying", "scatter", "rest"]]
-    np.testing.assert_allclose(parts.loc[1.0], [np.sqrt(8), np.sqrt(0.5), 3, np.sqrt(26)])
+    parts = split_error(estimates).set_index(["lambda", "run"])[["constant", "varying", "scatter", "rest"]]
+    np.testing.assert_allclose(parts.loc[0.85], [[0, 0, 0, 1], [0, 0, 0, 2]])
+    np.testing.assert_allclose(parts.loc[1.0], [[4, 1, 3, 4], [0, 0, 3, np.sqrt(50)]])
 
 
-def test_the_interval_covers_the_truth_where_the_states_of_a_run_go_together():
-    """150 experiments of 16 runs of 12 states, nominally 95 %: by states instead of runs it would cover about half."""
-    rng, center = np.random.default_rng(0), 0.2
-    covered, ratios = [], []
-    for _ in range(150):
-        log_ratio = center + 0.3 * rng.standard_normal((16, 1)) + 0.1 * rng.standard_normal((16, 12))
-        table = compare_lambdas(made_up(np.stack([np.ones((16, 12)), np.exp(log_ratio)])))
-        covered.append(table.low[1.0] <= np.exp(center + 0.01) <= table.high[1.0])  # 0.1^2: of a root mean square
-        ratios.append(np.log(table.ratio[1.0]))
-    assert np.mean(ratios) == pytest.approx(center + 0.01, abs=0.02)
-    assert 0.86 <= np.mean(covered) <= 0.98
+def test_the_sign_of_the_truth_and_of_the_offset_count():
+    estimates = made_up([[[1.0, -1.0]]], offset=-2.0, lambdas=(0.85,)).assign(advantage=0.5)
+    (parts,) = split_error(estimates).itertuples()
+    assert (parts.truth, parts.constant, parts.varying) == (0.5, 2, 0)
+    assert parts.rest == pytest.approx(np.sqrt((0.5**2 + 1.5**2) / 2))
 
 
-def test_the_verdicts_are_those_of_a_t_test_where_that_is_clear():
-    rng = np.random.default_rng(1)
-    centers = {0.0: -0.5, 0.3: 0.0, 0.85: 0.0, 1.0: 0.5}
-    logs = np.array([[c + 0.3 * rng.standard_normal(16)] for c in centers.values()])[:, 0]
-    logs[2] = 0
-    table = compare_lambdas(made_up(np.exp(logs)[..., None], lambdas=tuple(centers)))
-    assert table.verdict.to_list() == ["smaller", "undecided", "reference", "larger"]
-    for k in (0, 1, 3):
-        low, high = ttest_1samp(logs[k], 0).confidence_interval(0.95)
-        np.testing.assert_allclose(np.log(table[["low", "high"]].iloc[k]), [low, high], atol=0.05)
+def test_the_actions_of_a_state_share_its_value_and_are_measured_as_others_are():
+    agent, torques = linear_agent(0.0), np.array([-2.0, 0.0, 1.5])
+    agent.critic = linear_critic()
+    table = by_action(agent, STATES[0], torques, lambdas=(0.0, 1.0), continuations=2, horizon=HORIZON)
+    assert table["lambda"].to_list() == [0, 0, 0, 1, 1, 1]
+    discount = GAMMA ** np.arange(HORIZON)
+    own = discount @ plain_rewards(STATES[0])[0]
+    for row in table.itertuples():
+        rewards, cosines = plain_rewards(STATES[0], row.torque)
+        values = 2.0 * cosines - 7.0
+        delta = rewards + GAMMA * values[1:] - values[:-1]
+        assert row.advantage == pytest.approx(discount @ rewards - own, abs=1e-3)
+        assert row.estimate == pytest.approx((GAMMA * row[1]) ** np.arange(HORIZON) @ delta, abs=1e-3)
+        assert row.scatter == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"age": ["early", "late"]}, r"one age, got \['early', 'late'\]"),
-        ({"lambda": [0.5, 0.6]}, "reference must be one of"),
-        ({"run": [0, 0]}, "at least 2 runs"),
-    ],
-)
-def test_what_cannot_be_compared_is_named(change, words):
-    estimates = made_up(np.ones((1, 2, 1)), lambdas=(0.85,)).assign(**change)
-    with pytest.raises(ValueError, match=words):
-        compare_lambdas(estimates)
-    with pytest.raises(ValueError, match="samples must be a whole number of at least 1, got 0"):
-        compare_lambdas(estimates, samples=0)
+def test_the_scatter_of_an_action_is_a_standard_deviation():
+    agent = linear_agent(0.8)
+    agent.critic = linear_critic()
+    table = by_action(agent, STATES[0], [1.5], lambdas=(1.0,), continuations=50, horizon=HORIZON)
+    again = measure(agent, {}, STATES[:1], [[1.5]], continuations=50, horizon=HORIZON)
+    assert table["scatter"].item() == pytest.approx(np.sqrt(50) * again["q_error"].item(), rel=0.05)

@@ -16,10 +16,10 @@ def lines(axes):
     return [line.get_ydata() for line in axes.get_lines() if len(line.get_ydata()) > 2]
 
 
-def errors():
-    rows = [(age, x) for age in ("early", "late") for x in (0.0, 0.5, 1.0)]
-    frame = pd.DataFrame(rows, columns=["age", "lambda"])
-    return frame.assign(constant=range(6), varying=range(6, 12), scatter=range(12, 18), rest=range(18, 24))
+def actions():
+    rows = [(x, torque) for x in (0.0, 0.85, 1.0) for torque in (-2.0, 0.0, 2.0)]
+    frame = pd.DataFrame(rows, columns=["lambda", "torque"])
+    return frame.assign(advantage=[3.0, 1.0, -1.0] * 3, estimate=np.arange(9.0), scatter=np.arange(9.0) / 10)
 
 
 def angles():
@@ -32,10 +32,7 @@ def angles():
 FIGURES = {
     "weights": lambda: draw.weights(0.95, [0.0, 0.5]),
     "episode": lambda: draw.episode(REWARDS, VALUES, NEXT_VALUES, gamma=0.95, lambdas=[0.0, 0.85]),
-    "cut_or_ended": lambda: draw.cut_or_ended(
-        REWARDS, VALUES, pd.DataFrame({"run": [0, 1], "cut": [0.0, 1.0], "ended": [2.0, 3.0]})
-    ),
-    "error_parts": lambda: draw.error_parts(errors()),
+    "offset": lambda: draw.offset(actions()),
     "gradient_angle": lambda: draw.gradient_angle(angles()),
 }
 
@@ -52,6 +49,20 @@ def test_weights_are_powers_of_gamma_lambda():
     np.testing.assert_allclose(curves, [[1, 0, 0, 0, 0], 0.45 ** np.arange(5)])
 
 
+def test_a_lambda_looks_the_same_in_every_figure_and_unlike_the_others():
+    figures = draw.weights(0.9, [0.0, 0.85, 1.0]), draw.offset(actions()), draw.gradient_angle(angles())
+    looks = {}
+    for figure in figures:
+        for line in (line for axes in figure.axes for line in axes.get_lines()):
+            if line.get_marker() not in ("None", "_"):  # the truth and the zero have none; caps have "_"
+                name = next(k for k, (color, *_) in draw.LOOKS.items() if draw.PALETTE[color] == line.get_color())
+                looks.setdefault(name, set()).add((line.get_color(), line.get_marker()))
+    assert set(looks) == {0.0, 0.85, 1.0}
+    assert all(len(found) == 1 for found in looks.values())
+    for kind in zip(*draw.LOOKS.values(), strict=True):
+        assert len(set(kind)) == len(draw.LOOKS)
+
+
 def test_an_episode_is_drawn_with_its_advantages():
     top, *panels = FIGURES["episode"]().axes
     np.testing.assert_array_equal(lines(top), [VALUES, REWARDS])
@@ -60,11 +71,18 @@ def test_an_episode_is_drawn_with_its_advantages():
         np.testing.assert_allclose(lines(axes), [expected])
 
 
-def test_the_error_has_a_panel_an_age_and_a_curve_a_part():
-    early, late = draw.error_parts(errors()).axes
-    np.testing.assert_array_equal(lines(early), [[0, 1, 2], [6, 7, 8], [12, 13, 14], [18, 19, 20]])
-    np.testing.assert_array_equal(lines(late), [[3, 4, 5], [9, 10, 11], [15, 16, 17], [21, 22, 23]])
-    assert (early.get_title(), late.get_title()) == ("early agents", "late agents")
+def test_the_offset_has_the_truth_once_and_a_curve_with_its_scatter_for_each_lambda():
+    (axes,) = draw.offset(actions()).axes
+    np.testing.assert_array_equal(axes.get_lines()[0].get_ydata(), [3, 1, -1])
+    drawn = np.concatenate([bar[0].get_ydata() for bar in axes.containers]).astype(float)
+    np.testing.assert_allclose(drawn, actions().estimate)
+    reach = [np.ptp(segment[:, 1]) / 2 for bar in axes.containers for segment in bar[2][0].get_segments()]
+    np.testing.assert_allclose(reach, actions().scatter, atol=1e-12)
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    arrow, words = axes.texts
+    assert (arrow.xy, arrow.xyann) == ((1, 0), (1, 7.5))  # of the largest lambda, half way between two torques
+    assert words.get_text().strip() == "offset"
+    assert names == ["true advantage", *(rf"mean estimate, $\lambda$ = {x}" for x in ("0", "0.85", "1"))]
 
 
 def test_the_angle_has_a_curve_a_lambda_its_intervals_and_what_all_rollouts_give_apart():

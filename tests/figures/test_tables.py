@@ -12,6 +12,6 @@ def test_styled_tables_are_the_same_each_time_and_mark_the_zeros(table):
     assert page == styled(table(), "cases").to_html()
     shown = table().drop(columns=["unclipped", "clipped"], errors="ignore")
     assert repr(styled(table(), "cases")) == shown.to_string(index=False)
-    assert page.count("background-color: #cccccc") >= 1
-    assert "2px solid black" in page
+    assert page.count("background-color: var(--panel-mark, #cccccc)") >= 1
+    assert "2px solid currentcolor" in page
     assert all(f">{title}</th>" in page for title in ("gradient in r", "gradient, clip alone"))

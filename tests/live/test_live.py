@@ -131,15 +131,22 @@ def test_a_slider_of_01_moves_its_figure(lab, chromium):
     wait_until_run(page)
     handle = page.locator(".jp-OutputArea .noUi-handle").first
     panel = page.locator(".jp-OutputArea .widget-vbox", has=page.locator(".noUi-handle")).first
-    picture = panel.locator("img")
-    before, value = picture.get_attribute("src"), handle.get_attribute("aria-valuenow")
+    curve, state = "[data-curve='unclipped']", ".panel-state"
+    before, value = panel.locator(curve).get_attribute("d"), handle.get_attribute("aria-valuenow")
     handle.focus()
     for _ in range(3):
         page.keyboard.press("ArrowLeft")
-    moved = "([old, panel]) => panel.querySelector('img').src !== old"  # the picture is another element now
+    moved = "([old, panel]) => panel.querySelector(\"[data-curve='unclipped']\").getAttribute('d') !== old"
     page.wait_for_function(moved, arg=[before, panel.element_handle()])
     assert handle.get_attribute("aria-valuenow") != value
-    assert picture.get_attribute("alt")
+    assert panel.locator(state).inner_text().startswith("A = ")
+    box = handle.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    before = panel.locator(curve).get_attribute("d")
+    page.mouse.move(box["x"] - 60, box["y"] + box["height"] / 2, steps=5)
+    page.wait_for_function(moved, arg=[before, panel.element_handle()])  # while it is dragged
+    page.mouse.up()
     page.context.close()
 
 

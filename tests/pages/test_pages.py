@@ -1,5 +1,7 @@
 """Every page of the book in a browser without a network, and what its building promises (make lecture)."""
 
+import importlib.util
+import json
 import os
 import pathlib
 import re
@@ -10,14 +12,18 @@ import sys
 
 import browser
 import nbformat
+import numpy as np
 import pytest
 
+from lecture_utils.figures import panels, ratio_and_clip
+
+pytest.importorskip("myst_nb", reason="the packages that make pages are not installed")
 ROOT = pathlib.Path(__file__).parents[2]
-SOURCES = ("conf.py", "_static")
+SOURCES = ("conf.py", "_pages.py", "_static")
 WIDTHS = (1280, 800, 390)
 
-# Wider than the window, tables that a laptop shows in part only, headings with a gap or without words, and controls
-# that do nothing without a kernel.
+# Wider than the window, tables that a laptop shows in part only or with cells of more than two lines, headings with a
+# gap or without words, and controls that do nothing without a kernel.
 LAYOUT = """root => {
   const problems = [], width = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth > width)
@@ -29,7 +35,14 @@ LAYOUT = """root => {
     .map(heading => Number(heading.tagName[1]));
   if (levels[0] !== 1 || levels.some((level, i) => i && level > levels[i - 1] + 1))
     problems.push("heading levels: " + levels);
-  if (root.querySelector("article .jupyter-widgets, article input[type=range]")) problems.push("a dead slider");
+  if (root.querySelector("article .jupyter-widgets, article input[type=range]:not(.panel.moves *)"))
+    problems.push("a dead slider");
+  for (const cell of innerWidth < 1280 ? [] : root.querySelectorAll("article .cell_output table:not(.dataframe) td")) {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    const lines = new Set([...range.getClientRects()].map(box => Math.round(box.top)));
+    if (lines.size > 2) problems.push(`${lines.size} lines in a cell: ${cell.innerText}`);
+  }
   return problems;
 }"""
 # The check of contrasts takes milliseconds for every text, and pages have thousands of words of code and of numbers.
@@ -67,7 +80,6 @@ def build(source, output, **variables):
 @pytest.fixture(scope="session")
 def book():
     """The book in build/, brought up to date; after make lecture nothing is executed again."""
-    pytest.importorskip("myst_nb", reason="the packages that make pages are not installed")
     build("notebooks", "build")
     return ROOT / "build"
 
@@ -157,6 +169,7 @@ def test_what_is_behind_the_notebooks_executes_them_again(tmp_path, changed):
     file = tmp_path / changed
     file.parent.mkdir(parents=True)
     file.write_text("one")
+    shutil.copy(ROOT / "notebooks" / "_pages.py", conf.parent)
     before, again = (runpy.run_path(str(conf))["nb_execution_cache_path"] for _ in range(2))
     file.write_text("two")
     assert before == again != runpy.run_path(str(conf))["nb_execution_cache_path"]
@@ -217,11 +230,15 @@ def test_keyboard_reaches_the_text_and_its_hidden_code(book, chromium):
     assert fold.get_attribute("open") is not None
 
 
-def test_a_panel_without_a_kernel_says_how_to_run_it(book, chromium):
-    page, _ = browser.open_page(chromium)
-    page.goto((book / "01_ratio_and_clip.html").as_uri())
-    assert page.get_by_text("run this notebook in JupyterLab").count() >= 1
-    assert page.get_by_text("Loading widget").count() == 0
+def test_no_panel_waits_for_a_kernel(book, chromium):
+    page, problems = browser.open_page(chromium)
+    for name, sliders in {"01_ratio_and_clip": 3, "02_gae": 1}.items():
+        page.goto((book / f"{name}.html").as_uri())
+        assert page.locator("article .panel.moves input[type=range]").count() == sliders
+        assert page.get_by_text("Loading widget").count() == 0
+    page.goto((book / "04_a2c_vs_ppo.html").as_uri())
+    assert page.get_by_text("run this notebook in JupyterLab").count() == 1
+    assert problems == []
 
 
 @pytest.fixture
@@ -253,6 +270,7 @@ FAULTS = {
     "on the line of its base": "<math><msub style='display: flex; align-items: end'><mi>x</mi><mi>t</mi></msub></math>",
     "away from its base": "<math><msup style='display: flex; align-items: end'><mi>x</mi>"
     "<mn style='margin-bottom: 2em'>2</mn></msup></math>",
+    "3 lines in a cell": "<div class='cell_output'><table><tr><td>a<br>b<br>c</td></tr></table></div>",
     "a dead slider": '<p><input type="range" aria-label="lambda"></p>',
     "planted": "<script>console.error('planted')</script>",
 }
@@ -343,3 +361,374 @@ def test_launch_buttons_take_one_setting(small_book, tmp_path):
     links = launch.findall(page.read_text(encoding="utf-8"))
     assert {link.split("/")[2] for link in links} == {"mybinder.org", "colab.research.google.com"}
     assert all("me/ppo-lecture" in link and "notebooks" in link for link in links)
+
+
+# Folds, glossary, panels and animations, on a small book of their own.
+
+
+def load_pages():
+    """The module behind folds and links."""
+    spec = importlib.util.spec_from_file_location("_pages", ROOT / "notebooks" / "_pages.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+PAGES = load_pages()
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+WITHOUT_FOLDS = {  # may only get shorter
+    "00_start_here",
+    "01_ratio_and_clip",
+    "02_gae",
+    "03_ppo_training",
+    "04_a2c_vs_ppo",
+    "05_details_that_matter",
+}
+NOT_LINKED = {"lambda", "on-policy", "performance difference", "trust region"}  # may only get shorter
+
+
+def markdown(source, *tags):
+    return nbformat.v4.new_markdown_cell(source, metadata={"tags": list(tags)})
+
+
+def code(source, *tags):
+    return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)})
+
+
+def unresolved(notebook):
+    """Predictions without a row of answers that ends in words, and answers below a heading of their own."""
+    cells = [cell for cell in notebook["cells"] if "remove-cell" not in cell["metadata"].get("tags", [])]
+    rows = {row[0]: row for row in PAGES.answers(cells)}
+    problems = []
+    for place, cell in enumerate(cells):
+        words = "".join(cell["source"])
+        if cell["cell_type"] == "markdown" and PAGES.is_answer(cell) and PAGES.has_heading(words):
+            problems.append(f"a heading inside an answer: {words[:60]!r}")
+        if cell["cell_type"] != "markdown" or PAGES.PREDICTION not in words:
+            continue
+        row = rows.get(place + 1)
+        if row is None:
+            problems.append(f"no answer follows: {words[:60]!r}")
+        elif cells[row[-1]]["cell_type"] != "markdown":
+            problems.append(f"the answer does not end in words: {words[:60]!r}")
+    return problems
+
+
+def with_folds(notebook):
+    return any(PAGES.is_answer(cell) for cell in notebook["cells"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_prediction_is_resolved_in_a_fold(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    if with_folds(notebook):
+        assert unresolved(notebook) == []
+    else:
+        assert path.stem in WITHOUT_FOLDS
+
+
+ASKED = markdown("**Before you run this**: which?")
+ANSWERS = {
+    "no answer follows": [ASKED, code("1"), markdown("One.", "answer")],
+    "does not end in words": [ASKED, markdown("One.", "answer"), code("1", "answer"), markdown("Next.")],
+    "a heading inside": [ASKED, code("1", "answer"), markdown("## One\n\nwas it.", "answer")],
+}
+
+
+@pytest.mark.parametrize("sign", ANSWERS)
+def test_an_answer_that_is_missing_is_noticed(sign):
+    right = [ASKED, code("1", "answer"), markdown("A note.", "remove-cell"), markdown("One.", "answer"), code("2")]
+    assert unresolved({"cells": right}) == []
+    assert [sign in problem for problem in unresolved({"cells": ANSWERS[sign]})] == [True]
+
+
+def test_a_heading_in_a_fold_stops_the_build():
+    cells = [ASKED, code("1", "answer"), {**markdown("### One", "answer"), "id": "the-cell"}]
+    with pytest.raises(PAGES.ExtensionError, match="the-cell"):
+        PAGES.fold_answers(json.dumps({"cells": cells}), "07")
+    cells[2] = markdown("```\n# no heading\n```", "answer")
+    PAGES.fold_answers(json.dumps({"cells": cells}), "07")
+
+
+REWARDS, VALUES = -(np.cos(np.arange(40) / 9) ** 2), 3 * np.sin(np.arange(40) / 5)
+LIVELY = [
+    markdown("# 08 A small one\n\nThe critic stands in the title's cell."),
+    markdown("## Folds\n\nAn `advantage` is in code, $advantage$ in a formula. An advantage, and the advantage again."),
+    markdown("**Before you run this**: how much is it, and *why*?\n\nThink of the\ntrace."),
+    code("1 + 1", "answer"),
+    markdown("It is two.", "answer"),
+    markdown("Between the rows."),
+    code("2 + 2", "answer"),
+    markdown("## Panels"),
+    code("from lecture_utils.figures.panels import clip_panel\nclip_panel()"),
+    code(
+        "import numpy as np\nfrom lecture_utils.figures.panels import lambda_panel\nt = np.arange(40)\n"
+        "values = 3 * np.sin(t / 5)\n"
+        "lambda_panel(-np.cos(t / 9) ** 2, values, np.append(values[1:], 0), gamma=0.95)"
+    ),
+    code(
+        "from lecture_utils.figures import pendulum\n"
+        "data = pendulum.animation(np.arange(12) / 4, loops=1)\npendulum.show_animation(data, 'A rod falls.')"
+    ),
+    markdown("## Exercises\n\nThe ratio stands only here."),
+]
+SETTINGS = [
+    {"advantage": 1.0, "clip": 0.2, "ratio": 1.4},
+    {"advantage": -0.7, "clip": 0.35, "ratio": 0.4},
+    {"advantage": -1.5, "clip": 0.05, "ratio": 2.0},
+    {"advantage": 0.0, "clip": 0.5, "ratio": 1.0},
+]
+
+
+@pytest.fixture(scope="module")
+def lively(tmp_path_factory):
+    """A page with folds, both panels and an animation."""
+    source = tmp_path_factory.mktemp("lively") / "source"
+    source.mkdir()
+    for name in (*SOURCES, "glossary.md"):
+        copy = shutil.copytree if (ROOT / "notebooks" / name).is_dir() else shutil.copy
+        copy(ROOT / "notebooks" / name, source / name)
+    nbformat.write(nbformat.v4.new_notebook(cells=LIVELY), source / "08_lively.ipynb")
+    (source / "index.md").write_text("# A book\n\n```{toctree}\n08_lively\nglossary\n```\n")
+    build(source, source.parent / "built")
+    return source.parent / "built" / "08_lively.html"
+
+
+@pytest.fixture
+def lively_page(lively, chromium):
+    page, problems = browser.open_page(chromium)
+    page.goto(lively.as_uri())
+    yield page
+    page.context.close()
+    assert problems == []
+
+
+def test_answers_are_folded_until_asked_for(lively_page):
+    first, second = lively_page.locator("details.answer").all()
+    assert [first.locator(".folded").is_visible(), second.locator(".folded").is_visible()] == [False, False]
+    first.locator("summary").focus()
+    lively_page.keyboard.press("Enter")
+    assert first.get_by_text("It is two.").is_visible()
+    assert first.locator("pre").first.is_visible()
+    lively_page.keyboard.press("Enter")
+    assert not first.locator(".folded").is_visible()
+    second.locator("summary").click()
+    assert second.locator(".folded").is_visible()
+    assert lively_page.get_by_text("Between the rows.").is_visible()
+    assert lively_page.locator("details.answer", has_text="Between the rows.").count() == 0
+
+
+def test_a_prediction_stands_in_a_box(lively_page):
+    (box,) = lively_page.locator(".prediction").all()
+    assert box.locator("p").count() == 2
+    assert box.evaluate("e => getComputedStyle(e).borderLeftStyle") == "solid"
+    assert lively_page.locator(".prediction details").count() == 0
+
+
+def test_without_javascript_folds_open_and_figures_stand_for_panels(lively, chromium):
+    page, problems = browser.open_page(chromium, java_script_enabled=False)
+    page.goto(lively.as_uri())
+    assert page.locator("article input[type=range]").count() == 0
+    assert page.locator("button.replay").count() == 0
+    pictures = page.locator(".panel > img")
+    assert pictures.count() == 2
+    for picture in pictures.all():
+        assert picture.is_visible()
+        assert len(picture.get_attribute("alt")) > 40
+    page.locator("details.answer summary").first.click()
+    assert page.get_by_text("It is two.").is_visible()
+    page.context.close()
+    assert [problem for problem in problems if ".js" not in problem] == []  # scripts are not loaded, as it should be
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_on_paper_everything_is_unfolded(lively, chromium, scripts):
+    page, _ = browser.open_page(chromium, java_script_enabled=scripts)
+    page.goto(lively.as_uri())
+    page.emulate_media(media="print")
+    assert page.locator("details.answer").first.locator(".folded").bounding_box()["height"] > 20
+    assert page.get_by_text("It is two.").is_visible()
+    assert not page.locator("details.answer summary").first.is_visible()
+    page.context.close()
+
+
+def begun(make, *args, **options):
+    """The Live picture of a panel."""
+    seen = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(panels, "panel", lambda draw, live, **sliders: seen.update(live=live))
+        make(*args, **options)
+    return seen["live"]
+
+
+def curves(source):
+    """{name: the numbers of its path} of a picture, and the sentence below it."""
+    paths = re.findall(r'<path data-curve="([^"]+)" d="([^"]+)"', source)
+    sentence = re.search(r'<p class="panel-state"[^>]*>([^<]*)</p>', source)[1]
+    return {name: [float(x) for x in re.findall(r"-?[\d.]+(?:e-?\d+)?", path)] for name, path in paths}, sentence
+
+
+def same_picture(panel, expected):
+    """Whether the page shows what Python draws."""
+    shown, sentence = curves(panel.inner_html().split("</template>")[1])
+    wanted, wanted_sentence = curves(expected)
+    assert shown.keys() == wanted.keys()
+    for name, numbers in wanted.items():
+        np.testing.assert_allclose(shown[name], numbers, atol=2.1e-3, err_msg=name)
+    assert sentence == wanted_sentence
+
+
+def set_by_keys(slider, value):
+    """Move a slider by its keys to a value."""
+    slider.focus()
+    slider.press("Home")
+    low, step = float(slider.get_attribute("min")), float(slider.get_attribute("step"))
+    for _ in range(round((value - low) / step)):
+        slider.press("ArrowRight")
+
+
+@pytest.mark.parametrize("values", SETTINGS, ids=str)
+def test_the_clip_panel_shows_by_keyboard_what_python_draws(lively_page, values):
+    panel = lively_page.locator(".panel").first
+    live = begun(panels.clip_panel)
+    same_picture(panel, live.picture(**SETTINGS[0]))  # as it begins
+    for name, label in {"advantage": "advantage A", "clip": "clip ε", "ratio": "ratio r"}.items():
+        slider = panel.get_by_label(label, exact=True)
+        set_by_keys(slider, values[name])
+        assert slider.get_attribute("aria-valuetext") == f"{values[name]:.2f}".replace("-", "\N{MINUS SIGN}")
+    same_picture(panel, live.picture(**values))
+    state = panel.get_by_role("status")
+    assert f"r = {values['ratio']:.2f}" in state.inner_text()
+
+
+def test_the_lambda_panel_shows_by_keyboard_what_gae_computes(lively_page):
+    panel = lively_page.locator(".panel").nth(1)
+    live = begun(panels.lambda_panel, REWARDS, VALUES, np.append(VALUES[1:], 0), gamma=0.95)
+    same_picture(panel, live.picture(gae_lambda=0.85))
+    for gae_lambda in (0.0, 0.6, 1.0):
+        set_by_keys(panel.get_by_label("λ", exact=True), gae_lambda)
+        same_picture(panel, live.picture(gae_lambda=gae_lambda))
+    assert "20.0 steps" in panel.get_by_role("status").inner_text()
+
+
+@pytest.mark.parametrize(("number", "curve"), [(0, "unclipped"), (1, "advantage")])
+def test_a_curve_follows_while_its_slider_is_dragged(lively_page, number, curve):
+    panel = lively_page.locator(".panel").nth(number)
+    slider = panel.locator("input").first
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    height = box["y"] + box["height"] / 2
+    lively_page.mouse.move(box["x"] + 0.8 * box["width"], height)
+    lively_page.mouse.down()
+    seen = []
+    for share in (0.7, 0.5, 0.3):
+        lively_page.mouse.move(box["x"] + share * box["width"], height)
+        path = panel.locator(f"[data-curve='{curve}']").get_attribute("d")
+        seen.append((path, slider.get_attribute("aria-valuetext"), panel.get_by_role("status").inner_text()))
+    lively_page.mouse.up()
+    for column in zip(*seen, strict=True):
+        assert len(set(column)) == 3
+
+
+def test_the_sentence_of_the_clip_panel_is_that_of_the_gradient():
+    """Python's side against autograd, at every place where the slider can stand still, the band's edges included."""
+    for advantage in (1.5, 1.0, -0.3, 0.0):
+        for ratio in np.arange(1, 41) * 0.05:
+            objective, gradient, _ = panels._clip_at(advantage, 0.2, ratio)
+            np.testing.assert_allclose((ratio, objective), ratio_and_clip._at(advantage, 0.2, ratio)[:2], atol=1e-12)
+            if abs(abs(ratio - 1) - 0.2) > 1e-9:  # on the edge autograd halves what it finds on both sides
+                assert gradient == ratio_and_clip._at(advantage, 0.2, ratio)[2]
+
+
+def test_an_animation_plays_again(lively_page):
+    picture, button = lively_page.locator("img.animation"), lively_page.get_by_role("button", name="Play again")
+    picture.scroll_into_view_if_needed()
+
+    def pictures(count):
+        seen = []
+        for _ in range(count):
+            seen.append(picture.screenshot())
+            lively_page.wait_for_timeout(60)
+        return set(seen)
+
+    for _ in range(30):
+        if len(pictures(5)) == 1:
+            break
+    else:
+        raise AssertionError("the picture never rests")
+    for start in (button.click, lambda: (button.focus(), lively_page.keyboard.press("Enter"))):
+        lively_page.wait_for_timeout(2000)
+        start()
+        assert len(pictures(12)) > 1
+
+
+def test_the_lively_page_is_sound(lively, chromium):
+    assert look(chromium, lively) == []
+    assert foreign_fonts(chromium, lively) == []
+    assert broken_links(chromium, lively.parent) == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+def test_the_lively_page_is_accessible(lively, chromium, width, scheme, tmp_path):
+    opened = lively.parent / "opened.html"
+    opened.write_text(
+        lively.read_text(encoding="utf-8").replace('<details class="answer"', '<details open class="answer"')
+    )
+    assert violations(chromium, opened, width, scheme) == []
+    opened.unlink()
+
+
+def links_to_terms(path):
+    """(anchor, words) of the links to the glossary, in order."""
+    found = re.findall(
+        r'<a class="term[^"]*" href="glossary\.html#([^"]+)"([^>]*)>([^<]+)</a>', path.read_text("utf-8")
+    )
+    assert all("title=" in options for _, options, _ in found)
+    return [(anchor, words) for anchor, _, words in found]
+
+
+def test_the_first_use_of_a_term_leads_to_its_entry(lively):
+    assert links_to_terms(lively) == [("term-advantage", "advantage"), ("term-trace", "trace")]
+    page = lively.read_text("utf-8")
+    assert "An <a class" in re.search(r"in a formula\. .*", page)[0]
+    assert 'id="term-advantage"' in (lively.parent / "glossary.html").read_text("utf-8")
+
+
+SENTENCES = {
+    "The clip fraction grows.": ["term-clip-fraction"],
+    "The KL divergence and the KL.": ["term-kl-divergence"],
+    "Advantages, at a sentence's beginning.": ["term-advantage"],
+    "The log-probability is no probability ratio.": ["term-log-probability", "term-ratio"],
+    "A subtrace, a trace-like thing and a gael.": [],
+    "An explained variance is no variance.": ["term-explained-variance", "term-bias-and-variance"],
+}
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_words_are_found_whole_and_the_longest_first(sentence):
+    entries = PAGES.glossary((ROOT / "notebooks" / "glossary.md").read_text(encoding="utf-8"))
+    title, page = PAGES.docutils.nodes.section(), PAGES.docutils.nodes.section()
+    page += [PAGES.docutils.nodes.title("", "A section"), PAGES.docutils.nodes.paragraph("", sentence)]
+    title += [PAGES.docutils.nodes.title("", "A page"), page]
+    assert PAGES.link_terms(title, entries) == SENTENCES[sentence]
+
+
+def test_every_entry_of_the_glossary_is_linked(book):
+    entries = PAGES.glossary((ROOT / "notebooks" / "glossary.md").read_text(encoding="utf-8"))
+    page = (book / "glossary.html").read_text("utf-8")
+    assert [anchor for anchor in entries if f'id="{anchor}"' not in page] == []
+    found = {path.stem: [anchor for anchor, _ in links_to_terms(path)] for path in book.glob("[0-9]*.html")}
+    assert [name for name, anchors in found.items() if len(set(anchors)) != len(anchors)] == []
+    linked = {anchor for anchors in found.values() for anchor in anchors}
+    assert {term for anchor, (term, _, _) in entries.items() if anchor not in linked} <= NOT_LINKED
+
+
+def test_every_paragraph_of_the_glossary_is_an_entry():
+    text = (ROOT / "notebooks" / "glossary.md").read_text(encoding="utf-8")
+    entries = PAGES.glossary(text)
+    assert len(entries) == len(re.findall(r"^\*\*", text, flags=re.M)) >= 40
+    spellings = [spelling.lower() for _, found, _ in entries.values() for spelling in found]
+    assert len(set(spellings)) == len(spellings)
+    for term, _, definition in entries.values():
+        assert "\\" not in PAGES.plain(definition), term
+        assert 1 <= len(re.findall(r"[.?!](?= |$)", definition)) <= 3, term
