@@ -19,7 +19,7 @@ def learning_curves(log, live=None, window=50, optimum=None):
     figure, axes = new_figure(width=7.2, height=3.4)
     curves = smoothed(log, window)
     axes.plot(curves.index, curves, color=PALETTE["grey"], linewidth=0.7, alpha=0.6, linestyle="-")
-    axes.plot([], [], color=PALETTE["grey"], linewidth=0.7, linestyle="-", label=f"{curves.shape[1]} recorded runs")
+    axes.plot([], [], color=PALETTE["grey"], linewidth=1.2, linestyle="-", label=f"{curves.shape[1]} recorded runs")
     axes.plot(curves.index, curves.mean(axis=1), color=PALETTE["black"], linestyle="-", label="their mean")
     if live is not None:
         curves = smoothed(live, window)
@@ -28,7 +28,7 @@ def learning_curves(log, live=None, window=50, optimum=None):
     if optimum is not None:
         axes.axhline(optimum, color=PALETTE["green"], linestyle=":", label="optimum")
     axes.set(xlabel="episode (200 steps each)", ylabel=f"return, mean of {window} episodes")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper left")  # where no run is yet
     return figure
 
 
@@ -61,7 +61,7 @@ def scores(groups, labels, optimum=None):
 
 DIAGNOSTICS = {
     "clip_fraction": "clip fraction",
-    "approx_kl": "approx. KL (nats, log)",
+    "kl_after": "KL (nats, log)",
     "loss_ent": "entropy (nats)",
     "explained_variance": "explained variance",
 }
@@ -69,25 +69,35 @@ DIAGNOSTICS = {
 
 @fixed_settings()
 def diagnostics(log, window=50):
-    """Four panels over episodes, every run of `log` thin, their median thick: clip fraction, KL, entropy, explained
-    variance.
+    """Four panels over episodes, every run of `log` thin, their median thick: clip fraction, KL after the update,
+    entropy, explained variance. In the panel of the KL the median of approx_kl too, dashed.
 
     log: a DataFrame as train returns it. Each point is the mean of `window` episodes; for KL and explained variance,
     which single episodes send far out, their median.
     """
     figure, grid = new_figure(2, 2, width=8.2, height=4.6, sharex=True)
     for axes, (name, label) in zip(grid.flat, DIAGNOSTICS.items(), strict=True):
-        table = log.pivot(index="episode", columns="run", values=name)
-        blocks = table.groupby(table.index // window * window)
-        curves = blocks.median() if name in ("approx_kl", "explained_variance") else blocks.mean()
+        curves = _blocks(log, name, window)
         axes.plot(curves.index, curves, color=PALETTE["grey"], linewidth=0.7, alpha=0.6, linestyle="-")
-        axes.plot(curves.index, curves.median(axis=1), color=PALETTE["black"], linestyle="-")
-        axes.set_ylabel(label, fontsize=10)
+        axes.plot(curves.index, curves.median(axis=1), color=PALETTE["black"], linestyle="-", label=name)
+        axes.set_ylabel(label)
+    along = _blocks(log, "approx_kl", window).median(axis=1)
+    grid[0, 1].plot(along.index, along, color=PALETTE["orange"], linestyle="--", label="approx_kl")
     grid[0, 1].set_yscale("log")
+    grid[0, 1].legend(loc="upper right", ncols=2)
+    low, high = grid[0, 1].get_ylim()
+    grid[0, 1].set_ylim(low, 5 * high)  # room for the legend
     grid[1, 1].set_ylim(min(0, curves.quantile(0.02).min()), 1.02)
     for axes in grid[1]:
         axes.set_xlabel("episode")
     return figure
+
+
+def _blocks(log, name, window):
+    """One number for each run and `window` episodes, its mean or its median: a DataFrame, runs as columns."""
+    table = log.pivot(index="episode", columns="run", values=name)
+    blocks = table.groupby(table.index // window * window)
+    return blocks.mean() if name in ("clip_fraction", "loss_ent") else blocks.median()
 
 
 def state_grid(cells=CELLS):

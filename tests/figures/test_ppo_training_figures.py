@@ -48,10 +48,20 @@ def test_diagnostics_draw_every_run_and_their_median(log):
     figure = diagnostics(log, window=100)
     for axes, (name, label) in zip(figure.axes, DIAGNOSTICS.items(), strict=True):
         assert axes.get_ylabel() == label
-        *runs, median = [line.get_ydata() for line in axes.get_lines()]
+        *runs, median = [line.get_ydata() for line in axes.get_lines() if line.get_label() != "approx_kl"]
         assert len(runs) == 16
         np.testing.assert_allclose(median, np.median(runs, axis=0))
         first = log[(log.run == 3) & (log.episode < 100)][name]
         mean = name in ("clip_fraction", "loss_ent")
         assert runs[3][0] == pytest.approx(first.mean() if mean else first.median())
     assert all(axes.get_xlabel() for axes in figure.axes[2:])
+
+
+def test_the_panel_of_the_kl_shows_both_and_tells_them_apart(log):
+    panel = diagnostics(log, window=100).axes[list(DIAGNOSTICS).index("kl_after")]
+    after, along = (line for line in panel.get_lines() if line.get_label() in ("kl_after", "approx_kl"))
+    assert [text.get_text() for text in panel.get_legend().get_texts()] == ["kl_after", "approx_kl"]
+    assert after.get_linestyle() != along.get_linestyle()
+    blocks = log[log.episode < 100].groupby("run").approx_kl.median()
+    assert along.get_ydata()[0] == pytest.approx(blocks.median())
+    assert (after.get_ydata() > along.get_ydata()).all()  # a mean along the update is smaller than its end
