@@ -29,7 +29,7 @@ SMALL = {
 
 def test_the_rule():
     idea, test, exercises = notebook_times.minutes(SMALL)
-    assert idea == pytest.approx((2 + 398 + 2 + 8) / 200 + 1 + 0.5)  # title, words, heading, prediction; and a cell
+    assert idea == pytest.approx((2 + 398 + 2 + 7) / 200 + 1 + 0.5)  # title, words, heading, prediction; and a cell
     assert test == pytest.approx((7 + 993) / 200 + 0.5)
     assert exercises == pytest.approx((1 + 2 + 2 + 2 + 3) / 200 + 2 * 5 + 2 * 2)
     assert notebook_times.line(SMALL) == (
