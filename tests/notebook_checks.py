@@ -72,8 +72,13 @@ def short_setup(notebook, folder):
     """The cell that imports: it fits a slide and a narrow window, and what one section alone uses is imported there."""
     cells = [source(cell).splitlines() for cell in code_cells(notebook) if "point_to_cells(" in source(cell)]
     lines = [line for line in (cells or [[]])[0] if line.strip()]
-    problems = [f"a set-up cell of {len(lines)} lines, at most 10"] if len(lines) > 10 else []
-    return problems + [f"a line of {len(line)} characters, at most 76: {line}" for line in lines if len(line) > 76]
+    return [f"a set-up cell of {len(lines)} lines, at most 10"] if len(lines) > 10 else []
+
+
+def short_lines(notebook, folder):
+    """A page and a slide show code unbroken up to 76 characters."""
+    lines = [line for cell in code_cells(notebook) for line in source(cell).splitlines()]
+    return [f"a line of {len(line)} characters, at most 76: {line}" for line in lines if len(line) > 76]
 
 
 def headings(notebook):
@@ -95,6 +100,9 @@ def structure(notebook, folder):
     problems += [f"heading levels jump from {a} to {b}" for a, b in itertools.pairwise(levels) if b > a + 1]
     if names[:1] != ["What you will be able to do"]:
         problems.append("the first section must be 'What you will be able to do'")
+    tests = [place for place, name in enumerate(names) if name.startswith("Put to the test")]
+    if [names[place + 1] for place in tests] not in (["Takeaways"], ["The map of the series"]):
+        problems.append(f"'Put to the test' must be one section, after all that teaches, and is in {tests} of {names}")
     if names[-5:] != list(LAST_SECTIONS):
         problems.append(f"must end with the sections {LAST_SECTIONS}, ends with {names[-5:]}")
     return problems
@@ -192,8 +200,9 @@ def numbers_agree(notebook, folder):
 
 
 CHECKS = (
-    executed, no_unexpected_error, nothing_skipped, short_cells, short_setup, structure, links_lead_somewhere,
-    figures_have_captions, figures_are_whole, nothing_private, imports_at_hand, slides, numbers_agree,
+    executed, no_unexpected_error, nothing_skipped, short_cells, short_setup, short_lines, structure,
+    links_lead_somewhere, figures_have_captions, figures_are_whole, nothing_private, imports_at_hand, slides,
+    numbers_agree,
 )  # fmt: skip
 
 NOTEBOOKS = sorted((pathlib.Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))

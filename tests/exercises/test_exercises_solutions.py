@@ -18,6 +18,7 @@ from notebook_checks import (
     nothing_skipped,
     numbers_agree,
     short_cells,
+    short_lines,
     slides,
     source,
     text_outputs,
@@ -27,8 +28,8 @@ from lecture_utils.exercises.verdict import EXERCISES
 
 SOLUTIONS = sorted((NOTEBOOKS[0].parent / "solutions").glob("*.ipynb"))
 CHECKS = (
-    executed, no_unexpected_error, nothing_skipped, short_cells, links_lead_somewhere, figures_have_captions,
-    figures_are_whole, nothing_private, imports_at_hand, slides, numbers_agree,
+    executed, no_unexpected_error, nothing_skipped, short_cells, short_lines, links_lead_somewhere,
+    figures_have_captions, figures_are_whole, nothing_private, imports_at_hand, slides, numbers_agree,
 )  # fmt: skip
 ASKING = [path for path in NOTEBOOKS if "lecture_utils.exercises" in path.read_text(encoding="utf-8")]
 
