@@ -105,7 +105,7 @@ def settings():
     return {
         "pass(?:es)?": {PPO.default.passes, A2C.default.passes},
         "minibatch(?:es)?": {PPO.default.minibatch_size},
-        "runs|agents|seeds": {len(recordings.SEEDS)},
+        "runs|agents|seeds": {len(recordings.SEEDS), len(std_zero.SEEDS)},
         "episodes": {recordings.EPISODES, recordings.EARLY, TUNED_EPISODES, std_zero.EPISODES},
         "steps|rewards": {EPISODE_STEPS, true_advantages.HORIZON, TUNED_EPISODES * EPISODE_STEPS},
         "samples": {EPISODE_STEPS},
