@@ -66,7 +66,7 @@ SETTINGS = {
 }
 
 LOGS = made_up_logs()
-LOG = LOGS["PPO"].assign(**dict.fromkeys(ppo_training.DIAGNOSTICS, LOGS["PPO"].reward / -900))
+LOG = LOGS["PPO"].assign(**dict.fromkeys([*ppo_training.DIAGNOSTICS, "approx_kl"], LOGS["PPO"].reward / -900))
 details = functools.cache(load_details)
 STEPS = np.arange(1.0, 41.0)
 WAVE = np.exp(np.sin(STEPS))
