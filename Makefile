@@ -7,7 +7,7 @@ READY := .venv/ready
 # Tests at once; a worker takes a core and up to 2 GB.
 WORKERS ?= 2
 
-.PHONY: help lecture slides test test-live test-long test-lowest class lab data data-passes data-details bench clean
+.PHONY: help lecture first-cells slides test test-live test-long test-lowest class lab data data-passes data-details bench clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -15,6 +15,9 @@ help:  ## list what can be made
 lecture: $(READY)  ## execute every notebook and write the pages to build/
 	$(BIN)/python -m sphinx -q -W --keep-going -b html notebooks build
 	@echo "The lecture is in build/index.html: open it in a browser, no network needed."
+
+first-cells: $(READY)  ## write the cell that installs the package into every notebook (pyproject.toml: repository)
+	$(BIN)/python notebooks/_repository.py
 
 slides: $(READY)  ## write the slides to build/slides/, a file a deck
 	$(BIN)/python notebooks/_slides.py build/slides

@@ -23,7 +23,7 @@ from nbclient.exceptions import DeadKernelError
 
 from lecture_utils.exercises.verdict import EXERCISES, KEPT_IN, NOT_ATTEMPTED, RIGHT, WRONG
 
-NOTEBOOKS = pathlib.Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = pathlib.Path(__file__).parents[2] / "notebooks"  # where kernels start, if the package is in a checkout
 NOT_CHECKED = "not checked"  # the checker was not called, or not reached
 FINISHED, STOPPED = "finished", "stopped"
 
@@ -72,10 +72,11 @@ def _row(path, time_limit):
         return {**row, "run": "does not open: no such file"}
     except Exception as error:  # whatever a file may hold: it is a row of the table, not the end of it
         return {**row, "run": f"does not open: not a notebook ({type(error).__name__})"}
+    where = NOTEBOOKS if NOTEBOOKS.is_dir() else pathlib.Path(path).parent
     for _ in range(2):  # once more where not the notebook failed but its start: a port taken by another kernel
         with tempfile.TemporaryDirectory() as folder:
             kept = pathlib.Path(folder) / "verdicts"
-            run = asyncio.run(_execute(copy.deepcopy(notebook), kept, time_limit))
+            run = asyncio.run(_execute(copy.deepcopy(notebook), where, kept, time_limit))
             verdicts = _verdicts(kept)
         if not run.startswith(STOPPED):
             break
@@ -83,11 +84,11 @@ def _row(path, time_limit):
     return {**row, "run": run, **asked, **verdicts}
 
 
-async def _execute(notebook, kept, time_limit):
+async def _execute(notebook, where, kept, time_limit):
     """How the run ended, in words. Errors do not stop it: what comes after may be right."""
     client = NotebookClient(
         notebook, timeout=None, allow_errors=True, kernel_name="python3", shutdown_kernel="immediate",
-        resources={"metadata": {"path": str(NOTEBOOKS)}},
+        resources={"metadata": {"path": str(where)}},
     )  # fmt: skip
     environment = {**os.environ, KEPT_IN: str(kept)}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -1,0 +1,83 @@
+"""Where students find this repository, and what follows from it: the first cell of every notebook, buttons, PDF links.
+
+The address is one setting, `repository` under [tool.lecture] in pyproject.toml; the variable LECTURE_REPOSITORY goes
+before it. `python notebooks/_repository.py` writes the first cell into every notebook, which is `make first-cells`.
+"""
+
+import os
+import pathlib
+import tomllib
+
+import nbformat
+
+HERE = pathlib.Path(__file__).resolve().parent
+CELL = "install"  # the id of the first cell
+MISSING = (
+    "Where students find this repository is not set: write its address behind `repository` in pyproject.toml and run "
+    "`make first-cells`, and the pages get buttons for Colab and Binder, and the notebooks a cell that installs."
+)
+INSTALLS = """\
+from importlib.util import find_spec
+
+SOURCE = "{source}"
+if not find_spec("lecture_utils"):  # as on Colab: install it
+    %pip install -q "{{SOURCE}}"
+    if not find_spec("lecture_utils"):
+        print("Not installed: connect to the network and run it again.")"""
+EXPLAINS = """\
+from importlib.util import find_spec
+
+if not find_spec("lecture_utils"):
+    print("lecture_utils is not installed: in a terminal, in the folder of "
+          "this lecture, run `pip install .`, then restart the kernel.")"""
+
+
+def address(root=HERE.parent):
+    """The repository's address without a slash at its end; "" where it is not set."""
+    settings = root / "pyproject.toml"
+    table = tomllib.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
+    chosen = os.environ.get("LECTURE_REPOSITORY") or table.get("tool", {}).get("lecture", {}).get("repository", "")
+    return chosen.rstrip("/")
+
+
+def first_cell(repository):
+    """Source of the first cell: it does nothing where the package is there; elsewhere it installs it.
+
+    repository: an address, or what pip installs: a folder, a wheel; "": the cell says what to do.
+    """
+    if not repository:
+        return EXPLAINS
+    source = repository
+    if repository.startswith("https://github.com/"):
+        source = f"{repository}/archive/main.zip"  # needs no git
+    elif repository.startswith(("https://", "http://")):
+        source = f"git+{repository}"
+    return INSTALLS.format(source=source)
+
+
+def put_first_cell(notebook, repository):
+    """Put the first cell behind the title, or bring the one that is there up to date. Changes the notebook."""
+    source = first_cell(repository)
+    there = next((cell for cell in notebook.cells if cell.get("id") == CELL), None)
+    if there is not None:
+        there.source = source
+        return
+    counted = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count]
+    for cell in counted:  # a notebook is stored as executed once from top to bottom
+        cell.execution_count += 1
+    metadata = {"slideshow": {"slide_type": "skip"}, "tags": ["remove-cell"]}
+    new = nbformat.v4.new_code_cell(source, id=CELL, metadata=metadata, execution_count=1 if counted else None)
+    notebook.cells.insert(1, new)
+
+
+def main(folder=HERE):
+    """Write the first cell into all notebooks and their solutions."""
+    for path in sorted([*folder.glob("[0-9]*.ipynb"), *folder.glob("solutions/[0-9]*.ipynb")]):
+        notebook = nbformat.read(path, as_version=4)
+        put_first_cell(notebook, address())
+        nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    main()
+    print(address() or MISSING)
