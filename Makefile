@@ -7,7 +7,7 @@ READY := .venv/ready
 # Tests at once; a worker takes a core and up to 2 GB.
 WORKERS ?= 2
 
-.PHONY: help lecture first-cells slides test test-live test-long test-lowest class lab data data-passes data-details bench clean
+.PHONY: help lecture first-cells student instructor slides test test-live test-long test-lowest class lab data data-passes data-details bench clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -18,6 +18,12 @@ lecture: $(READY)  ## execute every notebook and write the pages to build/
 
 first-cells: $(READY)  ## write the cell that installs the package into every notebook (pyproject.toml: repository)
 	$(BIN)/python notebooks/_repository.py
+
+student: $(READY)  ## write the notebooks as one hands them out to build/student/: no notes, answers, solutions
+	$(BIN)/python notebooks/_editions.py student build/student
+
+instructor: $(READY)  ## write the notebooks with notes for the instructor and solutions to build/instructor/
+	$(BIN)/python notebooks/_editions.py instructor build/instructor
 
 slides: $(READY)  ## write the slides to build/slides/, a file a deck
 	$(BIN)/python notebooks/_slides.py build/slides

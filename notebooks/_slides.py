@@ -12,10 +12,10 @@ import re
 import struct
 import sys
 
+import _editions
 import jinja2
 import markdown_it
 import math_core
-import nbformat
 import pygments.formatters
 import pygments.lexers
 import sphinx_revealjs
@@ -140,7 +140,7 @@ def _fonts():
 
 def deck(path):
     """One notebook as a page of slides that needs no other file."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = _editions.with_notes(path)
     title = next(re.findall(r"^# (.+)$", cell.source, flags=re.M) for cell in notebook.cells)[0]
     css = [REVEAL / "dist" / "reveal.css", HERE / "_static" / "slides.css"]
     js = [REVEAL / "dist" / "reveal.js", REVEAL / "plugin" / "notes" / "notes.js"]

@@ -1,8 +1,8 @@
 """Every slide of every deck in a browser, at 1280 x 720 and without a network (make slides)."""
 
-import importlib.util
 import pathlib
 
+import _slides
 import browser
 import nbformat
 import pytest
@@ -43,10 +43,7 @@ CROWDED = """slide => {
 @pytest.fixture(scope="module")
 def maker():
     """The program behind make slides."""
-    spec = importlib.util.spec_from_file_location("_slides", ROOT / "notebooks" / "_slides.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return _slides
 
 
 @pytest.fixture(scope="module")
