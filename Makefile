@@ -7,7 +7,7 @@ READY := .venv/ready
 # Tests at once; a worker takes a core and up to 2 GB.
 WORKERS ?= 2
 
-.PHONY: help lecture first-cells student instructor slides test test-live test-long test-lowest class lab data data-passes data-details bench clean
+.PHONY: help lecture first-cells student instructor slides pdf test test-live test-long test-lowest class lab data data-passes data-details bench clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -35,6 +35,9 @@ test: $(READY)  ## run everything that continuous integration runs
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --nbval notebooks
+
+pdf: lecture slides  ## print pages and decks with Chromium to build/pdf/
+	$(BIN)/python notebooks/_pdf.py build
 
 test-live: $(READY)  ## try panels and training in JupyterLab, in a browser
 	$(BIN)/python -m pytest tests/live
