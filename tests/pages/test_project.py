@@ -66,7 +66,8 @@ def tracked():
 
 def test_top_level_holds_what_the_layout_names():
     names = {"notebooks", "lecture_utils", "data", "figures", "tests", "environment.yml", "README.md", "pyproject.toml"}
-    names |= {"constraints.txt", "Makefile", "LICENSE", "CITATION.cff"}
+    names |= {"constraints.txt", "Makefile", "LICENSE", "LICENSE-CC-BY-4.0", "CITATION.cff"}
+    names |= {"CHANGELOG.md", "CONTRIBUTING.md"}
     assert {path.split("/")[0] for path in tracked() if not path.startswith(".")} <= names
 
 
@@ -164,3 +165,17 @@ def test_text_has_no_carriage_returns_in_any_checkout(tmp_path):
     assert changed.stdout == ""
     if shutil.which("bash"):
         subprocess.run(["bash", "-n", ".ci/run"], cwd=clone, check=True)
+
+
+def test_the_files_around_the_project_are_well_formed():
+    """Read as YAML, with what GitHub needs in them; the version is that of the package."""
+    yaml = pytest.importorskip("yaml")
+    read = {path: yaml.safe_load((ROOT / path).read_text(encoding="utf-8")) for path in tracked() if "ISSUE" in path}
+    assert [form["name"] for form in read.values()] == ["I am stuck at cell ..."]
+    assert all({"type", "attributes"} <= set(field) for form in read.values() for field in form["body"])
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert cited["version"] == project["version"]
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
+    pages = yaml.safe_load((ROOT / ".github" / "workflows" / "pages.yml").read_text(encoding="utf-8"))
+    assert pages["jobs"]["deploy"]["permissions"] == {"pages": "write", "id-token": "write"}
