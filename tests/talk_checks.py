@@ -1,0 +1,56 @@
+"""What a slide of a talk must hold to, measured in a browser at 1280 x 720."""
+
+# Sizes of text that is seen, in pixels; rows of the frame that something stands in; what reaches outside.
+MEASURE = """([slide, points]) => {
+  const problems = [], rows = new Set();
+  const seen = e => e.checkVisibility() && !e.closest("aside.notes, annotation, p.section");
+  const mark = box => { for (let y = Math.round(box.top); y < box.bottom; y++) rows.add(y); };
+  const walker = document.createTreeWalker(slide, NodeFilter.SHOW_TEXT), range = document.createRange();
+  while (walker.nextNode()) {
+    const node = walker.currentNode, parent = node.parentElement;
+    if (!node.data.trim() || !seen(parent)) continue;
+    range.selectNodeContents(node);
+    for (const box of range.getClientRects()) {
+      mark(box);
+      if (box.left < -0.5 || box.top < -0.5 || box.right > 1280.5 || box.bottom > 720.5)
+        problems.push(`outside the frame: ${node.data.trim().slice(0, 40)}`);
+    }
+    const size = parseFloat(getComputedStyle(parent).fontSize), least = parent.closest("pre, code") ? 20 : 24;
+    if (size < least && !parent.closest("math"))
+      problems.push(`${size} px, not ${least}: ${node.data.trim().slice(0, 40)}`);
+  }
+  for (const image of slide.querySelectorAll("img.figure")) {
+    const box = image.getBoundingClientRect();
+    const scale = Math.min(box.width / image.naturalWidth, box.height / image.naturalHeight);
+    mark(box);
+    const words = image.alt.slice(0, 40);
+    if (scale * points < 16) problems.push(`figure text of ${(scale * points).toFixed(1)} px: ${words}`);
+    if (box.right > 1280.5 || box.bottom > 720.5) problems.push(`outside the frame: a figure, ${words}`);
+  }
+  const filled = [...rows].filter(y => y >= 0 && y < 720).length / 720;
+  if (filled < 0.2 || filled > 0.9) problems.push(`${Math.round(100 * filled)} % of the height is filled`);
+  return problems;
+}"""
+FIGURE_TEXT = 11 / 72 * 110  # pixels of the figures' text at their own size: style.py's font.size and figure.dpi
+
+
+def check(page, path):
+    """Everything wrong with a talk, walked through by the right arrow alone; and how many slides that reached."""
+    page.goto(path.as_uri())
+    page.wait_for_function("window.Reveal && Reveal.isReady()")
+    page.evaluate("Promise.all([...document.fonts].map(face => face.load()))")
+    total, problems, reached = page.evaluate("Reveal.getTotalSlides()"), [], []
+    for _ in range(6 * total):
+        number = page.evaluate("Reveal.getSlidePastCount()")
+        if number not in reached:
+            reached.append(number)
+        if page.evaluate("!document.querySelector('section.present .fragment:not(.visible)')"):
+            slide = page.evaluate_handle("Reveal.getCurrentSlide()")
+            found = page.evaluate(MEASURE, [slide, FIGURE_TEXT])
+            problems += [f"slide {number + 1}: {problem}" for problem in dict.fromkeys(found)]
+            if page.evaluate("Reveal.isLastSlide()"):
+                break
+        page.keyboard.press("ArrowRight")
+    if len(reached) != total:
+        problems.append(f"the right arrow reaches {len(reached)} of {total} slides")
+    return problems, len(reached)
