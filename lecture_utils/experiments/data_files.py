@@ -28,7 +28,7 @@ def checked(name, folder=DATA, command="make data"):
 
 
 def read_table(path, columns, command="make data", skiprows=0, more=False):
-    """The CSV file at `path` as a DataFrame; ValueError unless it has rows and exactly these columns, or more of them."""
+    """The CSV file at `path`; ValueError unless it has rows, and exactly these columns or, with `more`, others too."""
     try:
         table = pd.read_csv(path, skiprows=skiprows)
     except ValueError as error:  # pandas' own errors, and text that is none
