@@ -36,7 +36,7 @@ def return_and_surrogate(theta, returns, surrogates, old):
     """The return and the surrogate over the policy's parameter, (N,) arrays; old: where the batch was collected."""
     figure, ax = new_figure(width=6.5, height=3.6)
     ax.plot(theta, returns, color=PALETTE["blue"], linestyle="-", label="return J (all episodes of the new policy)")
-    ax.plot(theta, surrogates, color=PALETTE["orange"], linestyle="--", label="surrogate (states of the old policy)")
+    ax.plot(theta, surrogates, color=PALETTE["orange"], linestyle="--", label="return of the old policy + surrogate")
     ax.plot(old, np.interp(old, theta, returns), "o", color=PALETTE["black"], markersize=9, label="old policy")
     ax.set(xlabel="probability of a push, θ", ylabel="sum of rewards of an episode")
     ax.legend(fontsize=10, loc="upper left")
