@@ -214,7 +214,7 @@ def _exhibit(log, setting, without):
     for column, name in SYMPTOMS.items():
         middle = sick[column].median()
         star = "" if well[column].min() <= middle <= well[column].max() else " *"
-        cells[name] = (f"{middle:.2g}" if abs(middle) > ROUNDING else "0") + star
+        cells[name] = (f"{float(f'{middle:.2g}'):g}" if abs(middle) > ROUNDING else "0") + star
     if setting == without:
         return cells | {"cost": 0, "95 % interval": ""}
     final, other = regrets(log, setting)[:, -1], regrets(log, without)[:, -1]

@@ -142,11 +142,12 @@ def test_a_dip_counts_the_way_down_only():
     assert risen.value == pytest.approx(none.value, rel=0.3)
 
 
-def test_a_run_replaced_by_noise_changes_the_ledger(claims, data):
+def test_the_best_run_replaced_by_noise_changes_the_ledger(claims, data):
+    """The best, because an interquartile mean does not see a bad run get worse."""
     rng = np.random.default_rng(0)
     for k in range(3):
         spoilt = [log.copy() for log in data]
-        run = spoilt[k].run == 3
+        run = spoilt[k].run == spoilt[k].groupby("run").reward.mean().idxmax()
         spoilt[k].loc[run, "reward"] = rng.uniform(-1600, -1400, run.sum())
         pairs = zip(claims, ledger(*spoilt), strict=True)
         assert sum(a.own.value != b.own.value or a.elsewhere != b.elsewhere for a, b in pairs) >= 2

@@ -376,9 +376,6 @@ def load_pages():
 
 PAGES = load_pages()
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-WITHOUT_FOLDS = {  # may only get shorter
-    "04_a2c_vs_ppo",
-}
 NOT_LINKED = {"lambda", "on-policy", "performance difference", "trust region"}  # may only get shorter
 
 
@@ -409,17 +406,11 @@ def unresolved(notebook):
     return problems
 
 
-def with_folds(notebook):
-    return any(PAGES.is_answer(cell) for cell in notebook["cells"])
-
-
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_prediction_is_resolved_in_a_fold(path):
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    if with_folds(notebook):
-        assert unresolved(notebook) == []
-    else:
-        assert path.stem in WITHOUT_FOLDS
+    assert any(PAGES.is_answer(cell) for cell in notebook["cells"])
+    assert unresolved(notebook) == []
 
 
 ASKED = markdown("**Before you run this**: which?")
