@@ -101,26 +101,6 @@ def _plain_ticks(axis, ticks):
 
 
 @fixed_settings()
-def objective_and_gradient(advantage, clip):
-    """Objective (top) and its gradient in r (below), one column for each sign of A, with the clip alone beside the min.
-
-    advantage: a number above 0, taken with both signs. clip: epsilon. Returns a Figure.
-    """
-    figure, axes = new_figure(2, 2, width=8.0, height=5.4, sharex=True)
-    for column, signed in zip(axes.T, (advantage, -advantage), strict=True):
-        draw_objective(column[0], signed, clip)
-        draw_gradient(column[1], signed, clip)
-        column[0].set_title(f"A = {_signed(signed)}")
-        column[1].set_xlabel(RATIO_LABEL)
-        column[0].axvline(1, color=PALETTE["grey"], linewidth=0.8)
-    axes[0, 0].set_ylabel("objective")
-    axes[1, 0].set_ylabel("gradient, d objective / dr")
-    axes[0, 0].legend(loc="upper left", fontsize=9)
-    axes[1, 0].legend(loc="lower left", fontsize=9)
-    return figure
-
-
-@fixed_settings()
 def six_cases(clip):
     """What the slider panel shows, for A = +1 and -1 (rows) by r below, inside and above the band (columns)."""
     figure, axes = new_figure(2, 3, width=9.0, height=5.2, sharex=True, sharey="row")
