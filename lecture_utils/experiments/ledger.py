@@ -49,7 +49,7 @@ class Measure:
 
     def __str__(self):
         value, low, high = (f"{x:,.{self.digits}f}" for x in (self.value, *self.bounds))
-        return f"{value} (95 %: {low} to {high})"
+        return f"{value} [{low}, {high}]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,7 +199,7 @@ def ledger(ppo, a2c, passes, statistic=iqm):
             "and the clip rarely activates",
             f"share of PPO's samples outside the band, mean of episodes 0 to {EARLY - 1}",
             f"below {RARELY:g}: nine samples of ten are treated as without a clip",
-            "The share of samples outside the band is {}.",
+            "Share of the samples outside the band: {}.",
             runs.one("2 passes", outside("PPO"), (0, RARELY), 3),
             tuple(runs.one(where, outside(("PPO", *cell)), (0, RARELY), 3) for where, cell in others),
         ),
@@ -222,29 +222,29 @@ def ledger(ppo, a2c, passes, statistic=iqm):
             "If you re-ran A2C with 10 inner passes instead of 5, you would see training destabilize",
             f"A2C, 10 passes minus 5, mean return of the last {LATE} episodes",
             f"worse by {MARGIN:.0f} points or more",
-            "Ten passes instead of five change A2C's end by {} points.",
+            "A2C's end changes by {} points.",
             *ten_for_five("A2C", runs.end, (-math.inf, -MARGIN)),
         ),
         Claim(
             "PPO's clip means the same change is safe",
             f"PPO, 10 passes minus 5, mean return of the last {LATE} episodes",
             f"not worse by {MARGIN:.0f} points",
-            "Ten passes instead of five change PPO's end by {} points.",
+            "PPO's end changes by {} points.",
             *ten_for_five("PPO", runs.end, (-MARGIN, math.inf)),
         ),
         Claim(
             "(and usually helpful, since you reuse each rollout more)",
             f"PPO, 10 passes minus 5, mean return of episodes 0 to {EARLY - 1}",
             "above 0: reuse shows in the speed of learning",
-            "Ten passes instead of five change the mean of PPO's first 500 episodes by {} points.",
+            "PPO's first 500 episodes change by {} points.",
             *ten_for_five("PPO", early, higher),
         ),
         Claim(
             "The gradient automatically vanishes once r leaves the band in the wrong direction, so the optimizer can "
-            "safely run multiple epochs on the same rollout without blowing up the policy",
+            "safely run multiple epochs [...] without blowing up the policy",
             f"share of PPO's updates that move the policy by more than {FAR:g} nat (exact KL)",
             f"below {SELDOM:g}; {FAR:g} nat is a mean action moved by 1.4 standard deviations",
-            "The share of updates that go beyond 1 nat is {}.",
+            "Share of the updates beyond 1 nat: {}.",
             runs.one("2 passes", far(("PPO", *own_cell)), (0, SELDOM), 3),
             tuple(runs.one(where, far(("PPO", *cell)), (0, SELDOM), 3) for where, cell in others),
         ),
@@ -254,7 +254,13 @@ def ledger(ppo, a2c, passes, statistic=iqm):
 def verdicts(claims):
     """The ledger in short, as a DataFrame: one row a claim, numbered from 1."""
     rows = [
-        {"the lecture says": x.says, "verdict": x.verdict, "found": x.found, "elsewhere": x.other_places}
+        {
+            "the lecture says": x.says,
+            "range": _side(*x.own.claimed),
+            "found": x.found,
+            "verdict": x.verdict,
+            "elsewhere": x.other_places,
+        }
         for x in claims
     ]  # fmt: skip
     return pd.DataFrame(rows, index=range(1, len(claims) + 1))
