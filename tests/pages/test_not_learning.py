@@ -42,6 +42,10 @@ def test_what_is_said_of_the_rungs_holds():
 
 
 def test_what_is_said_of_probes_and_of_the_solved_runs_holds():
+    costs = ladder.museum_table(ladder.load_details())["cost"].astype(int)
+    said = [int(x.replace(",", "")) for x in re.findall(r"\(([\d,]+) points\)", PAGE)]
+    assert said == [costs[bug] for bug in ("ActionClipped", "OffByOne", "BroadcastValues")]
+    assert abs(costs["CutIsEnd"]) < 5
     caught = probes.probe_table(probes.load_probes()).drop("PPO")["caught by"]
     assert f"{(caught > 0).sum()} of the {len(caught)} planted bugs" in PAGE
     runs = time_to_solve.load_time_to_solve()
