@@ -64,7 +64,9 @@ def put_first_cell(notebook, repository):
         return
     counted = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count]
     for cell in counted:  # a notebook is stored as executed once from top to bottom
-        cell.execution_count += 1
+        for part in (cell, *cell.outputs):
+            if part.get("execution_count"):
+                part.execution_count += 1
     metadata = {"slideshow": {"slide_type": "skip"}, "tags": ["remove-cell"]}
     new = nbformat.v4.new_code_cell(source, id=CELL, metadata=metadata, execution_count=1 if counted else None)
     notebook.cells.insert(1, new)

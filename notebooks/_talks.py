@@ -16,8 +16,9 @@ A talk is a file of slides. A slide begins with its heading and its minutes; bel
 
 `{{01:id}}` is a whole cell of the notebook 01, `code` or `output` that part of a code cell, `paragraph 2`, `formula 1`
 of a Markdown cell that paragraph or displayed formula, `sentences 1-2` those of its first paragraph, `paragraph 2
-sentence 1` that of the second. So a number stands in the notebook alone. What follows `---` comes at the next key. A
-cell of a notebook may bring a slide itself, in its metadata: "decks": {"75": {"after": "The clip", "minutes": 2,
+sentence 1` that of the second. So a number stands in the notebook alone. What follows `---` comes at the next key.
+Where `{{75}}` alone stands under a heading, the slide is that of the talk 75, with its notes if it has none of its own.
+A cell of a notebook may bring a slide itself, in its metadata: "decks": {"75": {"after": "The clip", "minutes": 2,
 "title": "Six cases", "text": "what stands on the slide in place of the cell"}}.
 """
 
@@ -31,7 +32,8 @@ import nbformat
 HERE = pathlib.Path(__file__).resolve().parent
 PLACE = re.compile(r"\{\{(\w+):([\w-]+)((?: \w+(?: [\d-]+)?)*)\}\}")
 HEADING = re.compile(r"^## (.+) \((\d+(?:\.\d)?) min\)[ \t]*$", flags=re.M)
-SENTENCE = re.compile(r"(?<=[.!?:])(?<!\bvs\.)\s+(?=[A-Z*`$(])")
+SENTENCE = re.compile(r"(?:(?<=[.!?:])|(?<=[.!?]\)))(?<!\bvs\.)\s+(?=[A-Z*`$(])")
+NOTHING_RUNS = ("**Before you run this**", "**Think first**")  # in a talk
 
 
 @functools.cache
@@ -75,12 +77,15 @@ def markdown_part(source, wanted):
     return "\n\n".join(paragraphs)
 
 
+def _written(place):
+    """The text of a place of a Markdown cell; a place of a code cell as it is."""
+    cell = cell_at(place[1], place[2])
+    return markdown_part(cell.source, place[3].split()) if cell.cell_type == "markdown" else place[0]
+
+
 def _drawn(number, name, words):
-    """HTML of a place."""
-    cell, wanted = cell_at(number, name), words.split()
-    if cell.cell_type == "markdown":
-        return _slides.rendered(markdown_part(cell.source, wanted))
-    parts = []
+    """HTML of a place of a code cell."""
+    cell, wanted, parts = cell_at(number, name), words.split(), []
     if not wanted or wanted == ["code"]:
         parts.append(_slides.highlighted(cell.source))
     if not wanted or wanted[0] in ("output", "outputs"):
@@ -119,6 +124,19 @@ def from_cells(name, slides):
     return slides
 
 
+def slides_of(path):
+    """The slides of the talk at `path`, those of other talks and of cells' metadata in their places."""
+    slides = from_cells(path.stem, read(path.read_text(encoding="utf-8")))
+    for slide in slides:
+        if found := re.fullmatch(r"\{\{(\w+)\}\}", slide["text"]):
+            other = {one["title"]: one for one in slides_of(path.with_name(f"{found[1]}.md"))}
+            if slide["title"] not in other:
+                raise ValueError(f"the talk {found[1]} has no slide {slide['title']!r}, which {path.stem} takes")
+            same = other[slide["title"]]
+            slide |= {"text": same["text"], "notes": slide["notes"] or same["notes"]}
+    return slides
+
+
 def _clock(minutes):
     return f"{int(minutes)}:{round(minutes % 1 * 60):02d}"
 
@@ -133,7 +151,7 @@ def columns(slides):
         level = "h2" if number else "h1"
         cells.append(f'<div class="cell"><{level}>{_slides.inline(slide["title"])}</{level}></div>')
         for step, part in enumerate(re.split(r"^---[ \t]*$", slide["text"], flags=re.M)):
-            drawn = []
+            drawn, part = [], PLACE.sub(_written, part).replace(*NOTHING_RUNS)
             for place, text in enumerate(PLACE.split(part)[::4]):
                 found = list(PLACE.finditer(part))
                 drawn.append(_slides.rendered(text))
@@ -146,8 +164,7 @@ def columns(slides):
 
 def talk(path):
     """A file of slides as a page that needs no other file."""
-    text = path.read_text(encoding="utf-8")
-    slides = from_cells(path.stem, read(text))
+    slides = slides_of(path)
     return _slides.page(slides[0]["title"], columns(slides), kind="talk")
 
 

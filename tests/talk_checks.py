@@ -1,8 +1,10 @@
 """What a slide of a talk must hold to, measured in a browser at 1280 x 720."""
 
-# Sizes of text that is seen, in pixels; rows of the frame that something stands in; what reaches outside.
-MEASURE = """([slide, points]) => {
-  const problems = [], rows = new Set();
+# Sizes of text that is seen, in pixels; rows of the frame that something stands in; what reaches outside, or into what
+# stands there already; code whose lines are broken.
+MEASURE = r"""([slide, points]) => {
+  const problems = [], rows = new Set(), number = document.querySelector(".slide-number")?.getBoundingClientRect();
+  const figures = [...slide.querySelectorAll("img.figure")].map(image => image.getBoundingClientRect());
   const seen = e => e.checkVisibility() && !e.closest("aside.notes, annotation, p.section");
   const mark = box => { for (let y = Math.round(box.top); y < box.bottom; y++) rows.add(y); };
   const walker = document.createTreeWalker(slide, NodeFilter.SHOW_TEXT), range = document.createRange();
@@ -14,6 +16,11 @@ MEASURE = """([slide, points]) => {
       mark(box);
       if (box.left < -0.5 || box.top < -0.5 || box.right > 1280.5 || box.bottom > 720.5)
         problems.push(`outside the frame: ${node.data.trim().slice(0, 40)}`);
+      else if (number && box.left < number.right && box.bottom > number.top)
+        problems.push(`runs into the slide's number: ${node.data.trim().slice(0, 40)}`);
+      const over = f => box.top < f.bottom - 3 && box.bottom > f.top + 3 && box.left < f.right && box.right > f.left;
+      if (figures.some(over))
+        problems.push(`lies over a figure: ${node.data.trim().slice(0, 40)}`);
     }
     const size = parseFloat(getComputedStyle(parent).fontSize), least = parent.closest("pre, code") ? 20 : 24;
     if (size < least && !parent.closest("math"))
@@ -26,6 +33,11 @@ MEASURE = """([slide, points]) => {
     const words = image.alt.slice(0, 40);
     if (scale * points < 16) problems.push(`figure text of ${(scale * points).toFixed(1)} px: ${words}`);
     if (box.right > 1280.5 || box.bottom > 720.5) problems.push(`outside the frame: a figure, ${words}`);
+  }
+  for (const pre of slide.querySelectorAll("pre.code")) {
+    const style = getComputedStyle(pre), lines = pre.textContent.trimEnd().split("\n").length;
+    if (pre.clientHeight > (lines + 0.5) * parseFloat(style.lineHeight) + 2 * parseFloat(style.paddingTop))
+      problems.push(`a line of code is broken: ${pre.textContent.slice(0, 40)}`);
   }
   const filled = [...rows].filter(y => y >= 0 && y < 720).length / 720;
   if (filled < 0.2 || filled > 0.9) problems.push(`${Math.round(100 * filled)} % of the height is filled`);

@@ -185,6 +185,9 @@ def test_first_cells_are_put_behind_titles_once(tmp_path, monkeypatch):
     assert [cell.source for cell in after.cells] == [cell.source for cell in before.cells if cell.id != new.id]
     counts = [cell.execution_count for cell in after.cells if cell.cell_type == "code" and cell.source.strip()]
     assert [new.execution_count, *counts] == list(range(1, len(counts) + 2))
+    results = [(cell, o) for cell in after.cells for o in cell.get("outputs", []) if o.output_type == "execute_result"]
+    assert results
+    assert all(output.execution_count == cell.execution_count for cell, output in results)
 
 
 def test_the_setting_is_read_from_pyproject(tmp_path, monkeypatch):

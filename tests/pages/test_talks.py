@@ -21,7 +21,7 @@ def chromium():
 @pytest.mark.parametrize("path", TALKS, ids=lambda path: path.stem)
 def test_a_talk_keeps_to_its_time_and_copies_no_number(path):
     """Every cell that it names is there; a third of the slides have notes; minutes are left for questions."""
-    slides = _talks.from_cells(path.stem, _talks.read(path.read_text(encoding="utf-8")))
+    slides = _talks.slides_of(path)
     assert len(_talks.columns(slides)) == len(slides)
     assert 5 <= int(path.stem[:2]) - sum(slide["minutes"] for slide in slides) <= 10
     assert [slide["title"] for slide in slides if _talks.copied_numbers(slide)] == []
@@ -50,6 +50,27 @@ def test_what_is_wrong_with_a_talk_is_named():
     assert _talks.copied_numbers(slide) == ["0.41", "3,000"]
 
 
+def test_a_slide_of_another_talk(tmp_path):
+    (tmp_path / "75.md").write_text(
+        "## One (1 min)\n\na\n\nNotes: n\n\n## Two (2 min)\n\nb\n\nNotes: m", encoding="utf-8"
+    )
+    (tmp_path / "50.md").write_text(
+        "## Two (3 min)\n\n{{75}}\n\n## One (1 min)\n\n{{75}}\n\nNotes: own", encoding="utf-8"
+    )
+    two, one = _talks.slides_of(tmp_path / "50.md")
+    assert two == {"title": "Two", "minutes": 3, "text": "b", "notes": "m"}
+    assert one == {"title": "One", "minutes": 1, "text": "a", "notes": "own"}
+    (tmp_path / "50.md").write_text("## Three (3 min)\n\n{{75}}")
+    with pytest.raises(ValueError, match="the talk 75 has no slide 'Three'"):
+        _talks.slides_of(tmp_path / "50.md")
+
+
+def test_nothing_is_run_in_a_talk():
+    text = "## One (1 min)\n\nNow. {{01:sample-ask sentence 1}}"
+    [[[_, _, body]]] = _talks.columns(_talks.read(text))
+    assert "<p>Now. <strong>Think first</strong>: continue" in body
+
+
 def page_of(text, tmp_path):
     made = _slides.page("A talk", _talks.columns(_talks.read(text)), kind="talk")
     (tmp_path / "talk.html").write_text(made, encoding="utf-8")
@@ -62,6 +83,10 @@ FAULTS = {
     "px, not 24": f"## Two (1 min)\n{LINES}\n<span style='font-size: 20px'>small</span>",
     "px, not 20": f"## Two (1 min)\n{LINES}\n<pre style='font-size: 18px'>small</pre>",
     "% of the height": "## Two (1 min)\n\nShort.",
+    "slide's number": "## Two (1 min)\n<p style='position: absolute; left: 8px; top: 670px'>low</p>" + LINES,
+    "over a figure": f"## Two (1 min)\n{LINES}\n<img class='figure' alt='x' style='--natural: 9px; margin-top: -50px; "
+    f"width: 400px; height: 300px' src='data:image/png;base64,{browser.DOT}'>",
+    "code is broken": f"## Two (1 min)\n{LINES}\n<pre class='code'>{'x = 1; ' * 20}</pre>",
 }
 
 
