@@ -15,6 +15,7 @@ help:  ## list what can be made
 lecture: $(READY)  ## execute every notebook and write the pages to build/
 	$(BIN)/python -m sphinx -q -W --keep-going -b html notebooks build
 	@echo "The lecture is in build/index.html: open it in a browser, no network needed."
+	@$(BIN)/python notebooks/_repository.py say
 
 first-cells: $(READY)  ## write the cell that installs the package into every notebook (pyproject.toml: repository)
 	$(BIN)/python notebooks/_repository.py

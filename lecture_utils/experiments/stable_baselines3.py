@@ -12,13 +12,21 @@ import unittest.mock
 import gymnasium
 import numpy as np
 import pandas as pd
-import stable_baselines3
 import torch
+from torch import nn
+
+try:
+    import stable_baselines3
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "Stable-Baselines3, with which this compares, is not installed: in a terminal, run "
+        "`pip install stable-baselines3`, then restart the kernel"
+    ) from error
+
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.distributions import DiagGaussianDistribution
 from stable_baselines3.common.vec_env import DummyVecEnv
-from torch import nn
 
 from lecture_utils import PPO, TUNED, Rollout
 from lecture_utils.fast import torch_threads

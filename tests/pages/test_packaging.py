@@ -168,9 +168,12 @@ def test_without_a_network_the_first_cell_says_what_to_do(bare, elsewhere, repos
     "repository", ["", "https://github.com/some-university/ppo-lecture", "https://gitlab.com/me/x"]
 )
 def test_the_first_cell_is_short(repository):
-    lines = [line for line in _repository.first_cell(repository).splitlines() if line]
-    assert len(lines) <= 6
-    assert all(len(line) <= 76 for line in lines)
+    for notebook in ("01_ratio_and_clip", "05_details_that_matter"):
+        cell = _repository.first_cell(repository, notebook)
+        lines = [line for line in cell.splitlines() if line]
+        assert len(lines) <= 6
+        assert all(len(line) <= 76 for line in lines)
+        assert ("stable-baselines3" in cell) == (notebook[:2] == "05")
 
 
 def test_first_cells_are_put_behind_titles_once(tmp_path, monkeypatch):
