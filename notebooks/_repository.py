@@ -31,8 +31,8 @@ EXPLAINS = """\
 from importlib.util import find_spec
 
 if not find_spec("lecture_utils"):
-    print("Not installed: in a terminal, in the folder of this lecture, run "
-          "`pip install .{more}`, then restart the kernel.")"""
+    print("Not installed: in a terminal, in the folder of this lecture, "
+          "run `pip install .{more}`, then restart the kernel.")"""
 
 
 def address(root=HERE.parent):
