@@ -46,8 +46,11 @@ MEASURE = r"""([slide, points]) => {
 FIGURE_TEXT = 11 / 72 * 110  # pixels of the figures' text at their own size: style.py's font.size and figure.dpi
 
 
-def check(page, path):
-    """Everything wrong with a talk, walked through by the right arrow alone; and how many slides that reached."""
+KEYS = ("ArrowRight", " ", "PageDown")  # each of them walks through a deck
+
+
+def walk(page, path, key=KEYS[0], look=lambda number, slide: []):
+    """What `look` finds on the slides of a deck, all of it shown, and which of them a key alone does not reach."""
     page.goto(path.as_uri())
     page.wait_for_function("window.Reveal && Reveal.isReady()")
     page.evaluate("Promise.all([...document.fonts].map(face => face.load()))")
@@ -57,12 +60,20 @@ def check(page, path):
         if number not in reached:
             reached.append(number)
         if page.evaluate("!document.querySelector('section.present .fragment:not(.visible)')"):
-            slide = page.evaluate_handle("Reveal.getCurrentSlide()")
-            found = page.evaluate(MEASURE, [slide, FIGURE_TEXT])
-            problems += [f"slide {number + 1}: {problem}" for problem in dict.fromkeys(found)]
+            problems += look(number, page.evaluate_handle("Reveal.getCurrentSlide()"))
             if page.evaluate("Reveal.isLastSlide()"):
                 break
-        page.keyboard.press("ArrowRight")
-    if len(reached) != total:
-        problems.append(f"the right arrow reaches {len(reached)} of {total} slides")
+        page.keyboard.press(key)
+    if reached != list(range(total)):
+        problems.append(f"{key!r} reaches {len(reached)} of {total} slides")
     return problems, len(reached)
+
+
+def check(page, path):
+    """Everything wrong with a talk, walked through by the right arrow alone; and how many slides that reached."""
+
+    def look(number, slide):
+        found = page.evaluate(MEASURE, [slide, FIGURE_TEXT])
+        return [f"slide {number + 1}: {problem}" for problem in dict.fromkeys(found)]
+
+    return walk(page, path, look=look)

@@ -10,6 +10,7 @@ import talk_checks
 
 ROOT = pathlib.Path(__file__).parents[2]
 TALKS = sorted((ROOT / "notebooks" / "decks").glob("*.md"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,17 @@ def test_faults_of_a_talk_are_noticed(chromium, tmp_path):
         'navigationMode: "linear"', "x: 0"
     )
     (tmp_path / "talk.html").write_text(stacked, encoding="utf-8")
-    assert any("reaches 2 of 3" in problem for problem in talk_checks.check(page, tmp_path / "talk.html")[0])
+    assert any("reaches 2 of 3 slides" in problem for problem in talk_checks.check(page, tmp_path / "talk.html")[0])
+
+
+@pytest.mark.parametrize("key", talk_checks.KEYS)
+def test_each_key_walks_through_a_deck(key, chromium, tmp_path):
+    """The decks of two notebooks and a talk, whose fragments and columns are made in different ways."""
+    page, _ = browser.open_page(chromium)
+    notebooks = [path for path in NOTEBOOKS if path.stem[:2] in ("01", "04")]
+    for made in (*map(_slides.deck, notebooks), _talks.talk(TALKS[0])):
+        (tmp_path / "deck.html").write_text(made, encoding="utf-8")
+        assert talk_checks.walk(page, tmp_path / "deck.html", key)[0] == []
 
 
 @pytest.mark.parametrize("path", TALKS, ids=lambda path: path.stem)
