@@ -2,6 +2,7 @@
 
 import pathlib
 
+import _editions
 import _slides
 import browser
 import nbformat
@@ -73,6 +74,13 @@ def test_every_slide(maker, chromium, path, tmp_path):
     problems, count = problems_of(chromium, tmp_path / "deck.html")
     assert problems == []
     assert count >= 10
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_third_of_the_slides_have_notes(maker, path):
+    notebook = _editions.with_notes(path)
+    shown = [slide for column in maker.slides(notebook) for slide in column]
+    assert 3 * sum(any("<aside" in cell for cell in slide) for slide in shown) >= len(shown)
 
 
 def foreign_fonts(chromium, path):
