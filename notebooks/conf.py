@@ -19,7 +19,7 @@ copyright = "2026, the authors of the PPO lecture"
 REPOSITORY = _repository.address()  # gives every page buttons that open its notebook on Binder and Colab
 
 extensions = ["myst_nb"]
-exclude_patterns = ["**.ipynb_checkpoints"]
+exclude_patterns = ["**.ipynb_checkpoints", "decks", "notes"]  # talks, and notes for the instructor, are no pages
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_dmath_double_inline = True
 myst_heading_anchors = 3
