@@ -28,7 +28,7 @@ instructor: $(READY)  ## write the notebooks with notes for the instructor and s
 
 slides: $(READY)  ## write the slides to build/slides/, a file a deck
 	$(BIN)/python notebooks/_slides.py build/slides
-	@echo "The slides are in build/slides/: open 00.html in a browser; S shows the speaker's notes."
+	@echo "The slides are in build/slides/: 75.html for 75 minutes, 50a.html and 50b.html for twice 50, 00.html for a notebook; S shows the notes."
 
 # Kernels beside each other: a thread each, or they wait for one another.
 test test-lowest: export OMP_NUM_THREADS = 1

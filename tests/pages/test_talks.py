@@ -116,8 +116,13 @@ def test_each_key_walks_through_a_deck(key, chromium, tmp_path):
         assert talk_checks.walk(page, tmp_path / "deck.html", key)[0] == []
 
 
+OTHER_FONTS = """<style>.reveal, .reveal :is(p, li, h1, h2, td, th) { font-family: DejaVu Sans, Verdana, sans-serif }
+.reveal :is(pre, code) { font-family: DejaVu Sans Mono, Courier New, monospace }</style></head>"""
+
+
+@pytest.mark.parametrize("fonts", ["</head>", OTHER_FONTS], ids=["its own fonts", "wider fonts"])
 @pytest.mark.parametrize("path", TALKS, ids=lambda path: path.stem)
-def test_every_slide_of_a_talk(path, chromium, tmp_path):
-    (tmp_path / "talk.html").write_text(_talks.talk(path), encoding="utf-8")
+def test_every_slide_of_a_talk(path, fonts, chromium, tmp_path):
+    (tmp_path / "talk.html").write_text(_talks.talk(path).replace("</head>", fonts, 1), encoding="utf-8")
     page, problems = browser.open_page(chromium)
     assert (talk_checks.check(page, tmp_path / "talk.html")[0], problems) == ([], [])
