@@ -84,7 +84,7 @@ def test_the_tables_say_what_the_files_hold(recorded):
 def test_a_cost_is_the_difference_of_two_regrets_and_lies_in_its_interval(recorded):
     costs, table = leave_one_out_costs(recorded), leave_one_out_table(recorded)
     assert costs.index.tolist() == table.index[1:].tolist()
-    np.testing.assert_allclose(costs.points, table.regret.iloc[1:] - table.regret.iloc[0], atol=1.01)
+    np.testing.assert_allclose(costs.points, (table.regret.iloc[1:] - table.regret.iloc[0]).astype(float), atol=1.01)
     assert ((costs["from"] < costs.points) & (costs.points < costs.to)).all()
 
 
