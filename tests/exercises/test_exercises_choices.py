@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from lecture_utils import exercises
 from lecture_utils.exercises.a2c_vs_ppo import NUMBERS_OF_RUNS, QUESTIONS, share_found
@@ -54,6 +55,28 @@ class TestEveryJudgement:
         assert first in checker({**answers, first: ...}).message
         assert first in checker({k: x for k, x in answers.items() if k != first}).message
 
+    def test_what_is_wrong_is_told_and_what_is_right_on_demand_alone(self, checker, answers):
+        question = next(iter(answers))
+        slipped = {**answers, question: next(a for a in answers.values() if a != answers[question])}
+        verdict = checker(slipped)
+        if verdict.status == RIGHT:  # another lambda that is as good
+            return
+        assert f"Wrong: {question}." in verdict.message
+        assert verdict.example == ""
+        assert all(x not in verdict.message for x in list(answers)[1:])
+        shown = checker(slipped, show=True)
+        assert repr(answers[question]) in shown.example
+        assert shown.status == WRONG
+        assert all(x in checker(..., show=True).example for x in answers)
+
+    def test_numpy_torch_and_upper_case_are_answers_as_any(self, checker, answers):
+        def other(x):
+            return [x.upper(), f" {x} "] if isinstance(x, str) else [np.array(x)[()], torch.tensor(x), np.asarray(x)]
+
+        for i in range(2):
+            assert checker({question: other(x)[i] for question, x in answers.items()}).status == RIGHT
+        assert checker(pd.Series(answers)).status == RIGHT
+
     def test_something_else(self, checker, answers):
         assert checker(list(answers)).mistake == "not a dictionary"
 
@@ -71,7 +94,9 @@ def test_mistakes_in_the_table_of_cases_by_name(answers, name):
     for _ in range(5):
         verdict = exercises.check_cases(dict(zip(CASES, answers, strict=True)))
         assert name in verdict.mistake
-        assert "measured at ratio" in verdict.example
+        assert verdict.example == ""
+        told = exercises.check_cases(dict(zip(CASES, answers, strict=True)), show=True)
+        assert "measured at ratio" in told.example
 
 
 @pytest.mark.parametrize(
@@ -104,6 +129,9 @@ def test_number_of_runs():
     verdicts = {runs: exercises.check_number_of_runs(runs) for runs in (*NUMBERS_OF_RUNS, 3, "many", True)}
     assert [runs for runs, verdict in verdicts.items() if verdict.status == RIGHT] == [32]
     assert "too few" in verdicts[4].mistake
+    assert "32" not in repr(verdicts[4])
+    assert exercises.check_number_of_runs(np.int64(32)).status == RIGHT
+    assert "32" in exercises.check_number_of_runs(..., show=True).example
     with pytest.raises(ValueError, match="one of"):
         share_found(3)
 
@@ -149,6 +177,9 @@ def test_bug_is_judged():
     for number in range(6):
         statuses = {bug: exercises.check_bug(number, bug).status for bug in BUGS}
         assert [bug for bug, status in statuses.items() if status == RIGHT] == [_bug(number)]
+        other = next(bug for bug in BUGS if bug != _bug(number))
+        assert _bug(number) not in repr(exercises.check_bug(number, other))
+        assert _bug(number) in exercises.check_bug(np.int64(number), other, show=True).example
     assert exercises.check_bug(1, ...).status == NOT_ATTEMPTED
     with pytest.raises(TypeError, match="whole number"):
         exercises.check_bug("one", ...)
