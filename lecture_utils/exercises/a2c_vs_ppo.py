@@ -177,7 +177,7 @@ def _interval_cases(rng):
     cases = []
     for runs, resamples in ((2, 4), (4, 9), (16, 200), (5, 300), (12, 400)):
         scores = rng.uniform(-600, -200, runs).round()
-        confidence = float(rng.choice([0.5, 0.8, 0.9]))
+        confidence = float(rng.choice([0.6, 0.8, 0.9]))
         cases.append({"scores": scores, "rows": rng.integers(0, runs, (resamples, runs)), "confidence": confidence})
     return cases
 
@@ -271,7 +271,7 @@ def _verdict_cases(rng):
                                                  (a, d, b, c), (b, c, a, np.inf), (a, b, -np.inf, c),
                                                  (a, c, b, np.inf), (a, b, c, np.inf)):  # fmt: skip
             cases.append({"low": low, "high": high, "claim_low": claim_low, "claim_high": claim_high})
-    return cases
+    return [cases[i] for i in rng.permutation(len(cases))]
 
 
 def _as_a_number(function, inputs):

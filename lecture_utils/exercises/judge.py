@@ -196,11 +196,13 @@ def _good(task, case, name, expected, got):
 
 def _recognised(task, cases, expected, got, problems):
     """The name of the mistake that explains all answers, or that of the first problem, which may be ""."""
+    named = next(problem[0] for problem in problems if problem)
+    if named.startswith("not a"):  # tensor, array or number
+        return named
     for name, functions in task.mistakes.items():
         for function in functions if isinstance(functions, list) else [functions]:
             if _answers_as(task, function, cases, got):
                 return name
-    named = next(problem[0] for problem in problems if problem)
     if any(problem and problem[0].startswith(("wrong shape", "not a", NOTHING, CHANGED)) for problem in problems):
         return named or next(problem[0] for problem in problems if problem and problem[0])
     if not any(isinstance(outcome, Raised) for outcome in got):
@@ -251,8 +253,10 @@ def _answers_as(task, function, cases, got):
                 return False
             continue
         results += 1
-        if not all(_same(theirs.get(name), ours.get(name), task.relative) for name in theirs.keys() | ours.keys()):
-            return False
+        for name in theirs.keys() | ours.keys():
+            alike = near if name == "result" else _same
+            if not alike(theirs.get(name), ours.get(name), task.relative):
+                return False
     return results > 0
 
 
@@ -268,11 +272,12 @@ def _same(a, b, relative):
 def near(a, b, relative=RELATIVE):
     """Whether two results have one shape and the same numbers, whatever their number formats."""
     try:
-        a, b = (_array(x) for x in (a, b))
+        a, b = (_array(x) + 0.0 for x in (a, b))
         if a.shape != b.shape:
             return False
-        size = np.abs(b)
-        close = np.abs(a - b) <= relative * size + ABSOLUTE * max(1.0, np.nanmax(size, initial=0.0))
+        with np.errstate(all="ignore"):
+            size = np.where(np.isfinite(b), np.abs(b), 0.0)
+            close = np.abs(a - b) <= relative * size + ABSOLUTE * max(1.0, size.max(initial=0.0))
         return bool((close | (a == b) | ((a != a) & (b != b))).all())  # NaN is not itself
     except (TypeError, ValueError, RuntimeError):
         return type(a) is type(b) and a is b

@@ -211,7 +211,8 @@ OBJECTIVES = {
          lambda r, a, c: torch.min(r, r.clamp(1 - c, 1 + c) * a)],
     "the size of the advantage is used, without its sign": lambda r, a, c: clipped_surrogate(r, a.abs(), c),
     "samples outside the band are left out: those that went the wrong way must come back":
-        lambda r, a, c: torch.where(_outside(r, c), 0.0, r * a),
+        [lambda r, a, c: torch.where(_outside(r, c), 0.0, r * a),
+         lambda r, a, c: torch.where((r - 1).abs() < c, r * a, 0.0)],
     "the argument clip is not used: a number stands in the code":
         [lambda r, a, c: clipped_surrogate(r, a, 0.2), lambda r, a, c: clipped_surrogate(r, a, 0.1)],
     "the lower edge is 1 / (1 + clip), not 1 - clip":
@@ -219,10 +220,10 @@ OBJECTIVES = {
     "A2C's objective: the logarithm times the advantage, without ratio and clip": lambda r, a, c: r.log() * a,
     "the change of the ratio is used: r - 1 in place of r": lambda r, a, c: clipped_surrogate(r, a, c) - a,
 }  # fmt: skip
-PARTLY = {
+PARTLY = {  # what leaves least out comes first
+    "right but where the advantage is 0": lambda case: case["advantage"] != 0,
     "right for positive advantages only": lambda case: case["advantage"] > 0,
     "right for negative advantages only": lambda case: case["advantage"] < 0,
-    "right but where the advantage is 0": lambda case: case["advantage"] != 0,
 }
 LIMITS = {
     "right for clips from 0.1 to 0.4 only":
@@ -245,11 +246,11 @@ CLIPPED_SURROGATE = Task(
         NO_GRADIENT: lambda r, a, c: clipped_surrogate(r, a, c).detach(),
     },
     partly={
-        **PARTLY,
         "right but on the edge of the band":
             lambda case: (case["ratio"] != 1 + case["clip"]) & (case["ratio"] != 1 - case["clip"]),
         "a further bound holds where the ratio is large and the advantage negative":
             lambda case: ~_far_bound(case["ratio"], case["advantage"]),
+        **PARTLY,
         **LIMITS,
         "right inside the band only": lambda case: (case["ratio"] - 1).abs() < case["clip"],
         "right for a single sample only": lambda case: torch.full(case["ratio"].shape, case["ratio"].numel() == 1),

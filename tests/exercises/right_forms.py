@@ -243,7 +243,7 @@ def gradients_set_by_hand(policy, optimizer, observation, action, advantage, pas
     parameters = list(policy.parameters())
     for _ in range(passes):
         for i in range(0, len(action), minibatch_size):
-            rows = range(i, min(i + minibatch_size, len(action)))
+            rows = list(range(i, min(i + minibatch_size, len(action))))
             loss = LOSSES["with negated_max"](
                 policy(observation[rows]).log_prob(action[rows]).sum(-1), old[rows], advantage[rows], clip
             )

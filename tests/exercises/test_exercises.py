@@ -148,7 +148,7 @@ class TestEveryExercise:
         seen = []
 
         def spy(*args, **kwargs):
-            seen.append([np.asarray(x).tolist() for x in args if isinstance(x, (torch.Tensor, np.ndarray))])
+            seen.append([np.asarray(x).tolist() for x in args if isinstance(x, (torch.Tensor, np.ndarray, float))])
             return ...
 
         def spy_on_policy(policy, *args):

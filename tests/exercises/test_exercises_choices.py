@@ -9,8 +9,9 @@ import torch
 
 from lecture_utils import exercises
 from lecture_utils.exercises.a2c_vs_ppo import NUMBERS_OF_RUNS, QUESTIONS, share_found
-from lecture_utils.exercises.details_that_matter import _bug
+from lecture_utils.exercises.details_that_matter import PROBED, _bug
 from lecture_utils.exercises.gae import _as_good_as_the_best
+from lecture_utils.exercises.start_here import MOVES
 from lecture_utils.exercises.verdict import NOT_ATTEMPTED, RIGHT, WRONG
 from lecture_utils.experiments.faulty_runs import BUGS, FAULTS, RECIPE, SICK
 from lecture_utils.training import collect_episodes
@@ -24,11 +25,20 @@ LAMBDAS = {
     "after 12 updates, 3,200 samples": 0.85,
 }
 READING = dict(zip(QUESTIONS, [True, False, False, True], strict=True))
+PROBES_THAT_FIND = dict(
+    zip(
+        PROBED,
+        ["the action matters", "the state matters", "time matters", "everything matters", "none"],
+        strict=True,
+    )
+)
 RIGHT_ANSWERS = [
     (exercises.check_cases, TABLE),
     (exercises.check_lambdas, LAMBDAS),
     (exercises.check_reading, READING),
     (exercises.check_diagnosis, SICK),
+    (exercises.check_moves, dict(zip(MOVES, ["up", "down", "down", "up"], strict=True))),
+    (exercises.check_probes, PROBES_THAT_FIND),
 ]
 
 

@@ -102,7 +102,7 @@ SURROGATES = [
     *OBJECTIVES,
     ("further bound", third_bound),
     ("on the edge", no_slope_on_the_edge),
-    ("", from_the_inside),
+    ("right for positive", from_the_inside),
     ("a loss", lambda r, a, c: -clipped(r, a, c)),
     ("the mean is taken", lambda r, a, c: clipped(r, a, c).mean()),
     ("the sum is taken", lambda r, a, c: clipped(r, a, c).sum()),
@@ -280,7 +280,7 @@ GAES = [
     ("this is the temporal-difference error", lambda r, v, n, e, *, gamma, gae_lambda: r + gamma * (1 - e) * n - v),
     ("last step is left out", without_the_ends),
     ("sign is flipped", backwards(lambda r, v, n, alive, g: v - r - g * alive * n)),
-    ("time is on the last axis", on_the_first_axis),
+    ("on the first axis", on_the_first_axis),
     ("whole numbers", lambda *x, **k: backwards(td)(*x, **k).round().astype(int)),
 ]  # fmt: skip
 
@@ -551,7 +551,7 @@ THREE_VERDICTS = [
     ("never supported", rule("undecided", "refuted", "undecided")),
     ("supports nothing", with_word("supported", lambda low, high, a, b: low < a and high > b)),
     ("does not refute", with_word("refuted", lambda low, high, a, b: low < a and high > b)),
-    ("the middle", lambda low, high, a, b: "supported" if a < (low + high) / 2 < b else "refuted"),
+    ("the middle", lambda low, high, a, b: "supported" if a <= (low + high) / 2 <= b else "refuted"),
     ("lower end of the interval", lambda low, high, a, b: "supported" if a < low < b else "refuted"),
     ("upper end of the interval", lambda low, high, a, b: "supported" if a < high < b else "refuted"),
     ("below the claim is not told", with_word("undecided", lambda low, high, a, b: high < a)),
