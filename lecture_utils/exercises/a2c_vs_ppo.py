@@ -98,7 +98,8 @@ def check_number_of_runs(answer, show=False):
     show: whether the right answer is told, with the measured shares.
     """
     answer = checks.plain(answer)
-    found = {runs: share_found(runs) for runs in NUMBERS_OF_RUNS}
+    # Many experiments, the same in every call: 16 runs come close to POWER, and a verdict must not hang on the draw.
+    found = {runs: share_found(runs, 40_000, np.random.default_rng(0)) for runs in NUMBERS_OF_RUNS}
     enough = [runs for runs, share in found.items() if share >= POWER]
     question = "number of runs"
     measured = "found in this share of experiments: " + ", ".join(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lecture_utils import exercises
-from lecture_utils.exercises.a2c_vs_ppo import NUMBERS_OF_RUNS, QUESTIONS, share_found
+from lecture_utils.exercises.a2c_vs_ppo import NUMBERS_OF_RUNS, POWER, QUESTIONS, share_found
 from lecture_utils.exercises.details_that_matter import PROBED, _bug
 from lecture_utils.exercises.gae import _as_good_as_the_best
 from lecture_utils.exercises.start_here import MOVES
@@ -142,6 +142,9 @@ def test_number_of_runs():
     assert "32" not in repr(verdicts[4])
     assert exercises.check_number_of_runs(np.int64(32)).status == RIGHT
     assert "32" in exercises.check_number_of_runs(..., show=True).example
+    draws = [share_found(runs, 40_000, np.random.default_rng(seed)) for runs in (16, 32) for seed in range(5)]
+    assert max(draws[:5]) < POWER - 0.005
+    assert min(draws[5:]) > POWER + 0.005
     with pytest.raises(ValueError, match="one of"):
         share_found(3)
 
