@@ -119,7 +119,7 @@ def check_number_of_runs(answer, show=False):
 
 @checker
 def check_verdicts(answer):
-    """Exercise 4.4: answer(low, high, claim_low, claim_high) -> "supported", "refuted" or "undecided".
+    """Exercise 4.4: answer(low, high, claim_low, claim_high) -> "supported", "contradicted" or "undecided".
 
     low, high: the ends of an interval for a number. The claim says that the number is from claim_low to claim_high.
     """
@@ -228,10 +228,10 @@ INTERVAL = Task(
     learned="Whole runs are drawn again, each resample gives a mean, and the middle of these means is the interval.",
 )  # fmt: skip
 
-VERDICTS = ("refuted", "undecided", "supported")
+VERDICTS = ("contradicted", "undecided", "supported")
 
 
-def _verdict(inside="supported", outside="refuted", both="undecided", contains=None, **replaced):
+def _verdict(inside="supported", outside="contradicted", both="undecided", contains=None, **replaced):
     """The rule with words exchanged. contains: for an interval that reaches beyond both ends of a claim."""
 
     def function(low, high, claim_low, claim_high):
@@ -252,7 +252,7 @@ def _by(point):
     """Whether a single number of the interval is in the claim's range."""
 
     def function(low, high, claim_low, claim_high):
-        return "supported" if claim_low <= point(low, high) <= claim_high else "refuted"
+        return "supported" if claim_low <= point(low, high) <= claim_high else "contradicted"
 
     return function
 
@@ -260,7 +260,7 @@ def _by(point):
 def _of_the_middle(low, high, claim_low, claim_high):
     inside = claim_low <= (low + high) / 2 <= claim_high
     return "undecided" if _verdict()(low, high, claim_low, claim_high) == "undecided" and not inside else (
-        "supported" if inside else "refuted")  # fmt: skip
+        "supported" if inside else "contradicted")  # fmt: skip
 
 
 def _verdict_cases(rng):
@@ -288,13 +288,13 @@ def _as_a_number(function, inputs):
 THREE_VERDICTS = Task(
     "4.4", _verdict(), _verdict_cases, _as_a_number,
     mistakes={
-        "undecided is taken for refuted": _verdict(both="refuted"),
+        "undecided is taken for contradicted": _verdict(both="contradicted"),
         "undecided is taken for supported: a part inside the claim is not enough": _verdict(both="supported"),
-        "refuted is taken for undecided": _verdict(outside="undecided"),
-        "supported and refuted are exchanged": _verdict("refuted", "supported"),
+        "contradicted is taken for undecided": _verdict(outside="undecided"),
+        "supported and contradicted are exchanged": _verdict("contradicted", "supported"),
         "never supported: an interval inside the claim is enough": _verdict(inside="undecided"),
         "an interval that holds all of the claim supports nothing: it is too wide": _verdict(contains="supported"),
-        "an interval that holds all of the claim does not refute it": _verdict(contains="refuted"),
+        "an interval that holds all of the claim does not contradict it": _verdict(contains="contradicted"),
         "only the middle of the interval is looked at": [_by(lambda low, high: (low + high) / 2), _of_the_middle],
         "only the lower end of the interval is looked at": _by(lambda low, high: low),
         "only the upper end of the interval is looked at": _by(lambda low, high: high),
@@ -305,5 +305,5 @@ THREE_VERDICTS = Task(
         "interval and claim are exchanged": lambda a, b, c, d: _verdict()(c, d, a, b),
         "always the same verdict": [lambda *x, word=word: word for word in VERDICTS],
     },
-    learned="Wholly inside the claim: supported. Wholly outside: refuted. Across its end: these data do not decide.",
+    learned="Inside the claim: supported. Wholly outside: contradicted. Across its end: these data do not decide.",
 )  # fmt: skip

@@ -1,5 +1,7 @@
 """The exercises of notebook 03: the loss of PPO, an update with it, and what the diagnostics of sick runs tell."""
 
+import contextlib
+
 import numpy as np
 import torch
 from torch.distributions import Normal
@@ -22,6 +24,8 @@ from lecture_utils.exercises.ratio_and_clip import (
 from lecture_utils.exercises.verdict import checker
 from lecture_utils.experiments.data_files import DATA
 from lecture_utils.experiments.faulty_runs import SICK, side_by_side
+
+FAR = 3.0  # weights of exercise 3.2 are drawn within 0.5, its logarithms of standard deviations within 0.2
 
 
 class LinearPolicy(torch.nn.Module):
@@ -225,8 +229,18 @@ def _update_cases(rng):
     """
     sizes = [(1, 1, 1, 1, 1), (2, 1, 1, 1, 2), (1, 1, 1, 2, 1), (2, 1, 1, 1, 1), (3, 2, 1, 1, 2), (7, 3, 2, 3, 3),
              (4, 2, 2, 2, 4), (6, 2, 1, 2, 2)]  # fmt: skip
-    inside_the_band = {**_update_case(rng, 1, 1, 1, 3, 1), "clip": 0.3, "learning_rate": 0.002}
-    return [inside_the_band, *(_update_case(rng, *size) for size in sizes)]
+    inside_the_band = _moderate_case(rng, 1, 1, 1, 3, 1, clip=0.3, learning_rate=0.002)
+    return [inside_the_band, *(_moderate_case(rng, *size) for size in sizes)]
+
+
+def _moderate_case(rng, *size, **settings):
+    """A drawn case after which the right update leaves moderate weights: a large ratio can throw a policy far away."""
+    while True:
+        case = {**_update_case(rng, *size), **settings}
+        with contextlib.suppress(ValueError):  # torch's Normal, of weights that are not finite any more
+            after = _weights_after(_update(), case)
+            if max(after[name].abs().max() for name in ("result", "log_std")) < FAR:
+                return case
 
 
 def _update_case(rng, n, observations, actions, passes, minibatch_size):

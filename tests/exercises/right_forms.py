@@ -433,12 +433,12 @@ ENUMERATED = {f.__name__: f for f in (einsum, without_the_ratio, two_loops, join
 # 4.4, from (low, high, claim_low, claim_high)
 def by_overlap(low, high, claim_low, claim_high):
     overlap = max(0.0, min(high, claim_high) - max(low, claim_low))
-    return "supported" if overlap == high - low else "undecided" if overlap else "refuted"
+    return "supported" if overlap == high - low else "undecided" if overlap else "contradicted"
 
 
-def refuted_first(low, high, claim_low, claim_high):
+def contradicted_first(low, high, claim_low, claim_high):
     if high < claim_low or low > claim_high:
-        return "Refuted"
+        return "Contradicted"
     return "undecided" if low < claim_low or high > claim_high else "Supported"
 
 
@@ -446,21 +446,21 @@ def by_ends(low, high, claim_low, claim_high):
     inside = [claim_low <= x <= claim_high for x in (low, high)]
     if all(inside):
         return np.str_("supported")
-    return "undecided" if any(inside) or low < claim_low <= claim_high < high else "refuted"
+    return "undecided" if any(inside) or low < claim_low <= claim_high < high else "contradicted"
 
 
 def by_count(low, high, claim_low, claim_high):
     crossed = (low < claim_low <= high) or (low <= claim_high < high)
-    return ["refuted", "undecided", "supported"][1 if crossed else 2 * (claim_low <= low <= claim_high)]
+    return ["contradicted", "undecided", "supported"][1 if crossed else 2 * (claim_low <= low <= claim_high)]
 
 
 def by_places(low, high, claim_low, claim_high):
     below, above = np.sign([low - claim_low, high - claim_low]), np.sign([low - claim_high, high - claim_high])
     places = {(-1 if b < 0 else 1 if a > 0 else 0) for b, a in zip(below, above, strict=True)}
-    return "supported" if places == {0} else "refuted" if places in ({-1}, {1}) else "undecided"
+    return "supported" if places == {0} else "contradicted" if places in ({-1}, {1}) else "undecided"
 
 
-THREE_VERDICTS = {f.__name__: f for f in (by_overlap, refuted_first, by_ends, by_count, by_places)}
+THREE_VERDICTS = {f.__name__: f for f in (by_overlap, contradicted_first, by_ends, by_count, by_places)}
 
 # number of the exercise -> {name: right answer}
 RIGHT_FORMS = {"0.1": RETURNS, "1.4": ENUMERATED, "4.4": THREE_VERDICTS,

@@ -540,25 +540,25 @@ def rule(inside, outside, other):
 
 
 def with_word(word, when):
-    return lambda *x: word if when(*x) else rule("supported", "refuted", "undecided")(*x)
+    return lambda *x: word if when(*x) else rule("supported", "contradicted", "undecided")(*x)
 
 
 THREE_VERDICTS = [
-    ("undecided is taken for refuted", rule("supported", "refuted", "refuted")),
-    ("undecided is taken for supported", rule("supported", "refuted", "supported")),
-    ("refuted is taken for undecided", rule("supported", "undecided", "undecided")),
-    ("exchanged", rule("refuted", "supported", "undecided")),
-    ("never supported", rule("undecided", "refuted", "undecided")),
+    ("undecided is taken for contradicted", rule("supported", "contradicted", "contradicted")),
+    ("undecided is taken for supported", rule("supported", "contradicted", "supported")),
+    ("contradicted is taken for undecided", rule("supported", "undecided", "undecided")),
+    ("exchanged", rule("contradicted", "supported", "undecided")),
+    ("never supported", rule("undecided", "contradicted", "undecided")),
     ("supports nothing", with_word("supported", lambda low, high, a, b: low < a and high > b)),
-    ("does not refute", with_word("refuted", lambda low, high, a, b: low < a and high > b)),
-    ("the middle", lambda low, high, a, b: "supported" if a <= (low + high) / 2 <= b else "refuted"),
-    ("lower end of the interval", lambda low, high, a, b: "supported" if a < low < b else "refuted"),
-    ("upper end of the interval", lambda low, high, a, b: "supported" if a < high < b else "refuted"),
+    ("does not contradict", with_word("contradicted", lambda low, high, a, b: low < a and high > b)),
+    ("the middle", lambda low, high, a, b: "supported" if a <= (low + high) / 2 <= b else "contradicted"),
+    ("lower end of the interval", lambda low, high, a, b: "supported" if a < low < b else "contradicted"),
+    ("upper end of the interval", lambda low, high, a, b: "supported" if a < high < b else "contradicted"),
     ("below the claim is not told", with_word("undecided", lambda low, high, a, b: high < a)),
     ("above the claim is not told", with_word("undecided", lambda low, high, a, b: low > b)),
     ("above the claim is taken", with_word("supported", lambda low, high, a, b: low > b)),
     ("below the claim is taken", with_word("supported", lambda low, high, a, b: high < a)),
-    ("interval and claim", lambda low, high, a, b: rule("supported", "refuted", "undecided")(a, b, low, high)),
+    ("interval and claim", lambda low, high, a, b: rule("supported", "contradicted", "undecided")(a, b, low, high)),
     ("always the same", lambda *x: "undecided"),
     ("none of the three", lambda *x: "true"),
     ("none of the three", lambda *x: True),
