@@ -264,15 +264,24 @@ def _of_the_middle(low, high, claim_low, claim_high):
 
 
 def _verdict_cases(rng):
-    """The interval inside the claim, below, above, across its lower end, its upper end, around it; then one-sided."""
+    """The interval inside the claim, below, above, across its lower end, its upper end, around it; then one-sided.
+
+    Where it lies across an end of the claim, its middle is inside in the first half and outside in the second.
+    """
     cases = []
-    for _ in range(2):
-        a, b, c, d = np.sort(rng.choice(np.arange(-500, 500), 4, replace=False)).astype(float)
+    for inside in (True, False):
+        a, b, c, d = _four(rng)
+        while ((a + c) / 2 > b, (b + d) / 2 < c) != (inside, inside):
+            a, b, c, d = _four(rng)
         for low, high, claim_low, claim_high in ((b, c, a, d), (a, b, c, d), (c, d, a, b), (a, c, b, d), (b, d, a, c),
                                                  (a, d, b, c), (b, c, a, np.inf), (a, b, -np.inf, c),
                                                  (a, c, b, np.inf), (a, b, c, np.inf)):  # fmt: skip
             cases.append({"low": low, "high": high, "claim_low": claim_low, "claim_high": claim_high})
     return [cases[i] for i in rng.permutation(len(cases))]
+
+
+def _four(rng):
+    return np.sort(rng.choice(np.arange(-500, 500), 4, replace=False)).astype(float)
 
 
 def _as_a_number(function, inputs):

@@ -134,12 +134,16 @@ def _squashed(mean, std, noise, limit):
 
 
 def _score_cases(rng):
-    """Inside the limits, beyond either, then three samples of two dimensions, one beyond. In units of the limit."""
+    """Inside the limits, beyond either, then three samples of two dimensions. In units of the limit.
+
+    Of the last ones a mean lies beyond the limit, and its action inside; their limit is larger than the pendulum's 2.
+    """
     rows = [([[0.15]], [[0.5]]), ([[0.8]], [[1.5]]), ([[-0.8]], [[-1.5]]),
-            ([[0.8, 0.1], [0.2, -0.15], [-0.85, 0.9]], [[1.5, 0.4], [0.5, -0.6], [-1.4, 1.2]])]  # fmt: skip
+            ([[0.8, 0.1], [0.2, 1.3], [-0.85, 0.9]], [[1.5, 0.4], [0.5, -1.6], [-1.4, 1.2]])]  # fmt: skip
+    dtypes = (torch.float32, torch.float32, torch.float32, torch.float64)
     cases = []
-    for dtype, (mean, noise) in zip((torch.float32, torch.float32, torch.float32, torch.float64), rows, strict=True):
-        limit = float(rng.choice([0.5, 0.8, 1.5, 3.0]))
+    for dtype, limit, (mean, noise) in zip(dtypes, [*rng.permutation([0.5, 0.8, 1.5]), 3.0], rows, strict=True):
+        limit = float(limit)
         mean, noise = (np.array(x) for x in (mean, noise))
         mean = (limit * (mean + rng.uniform(-0.1, 0.1, mean.shape))).round(2)
         std = (limit * rng.uniform(0.3, 0.45, mean.shape)).round(2)

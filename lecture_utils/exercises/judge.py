@@ -287,7 +287,8 @@ def wrong_kind(expected, got):
     """None, or the mistake's name and a remark, where `got` is no such array as `expected`: its kind, shape, format."""
     if isinstance(expected, torch.Tensor) and not isinstance(got, torch.Tensor):
         return "not a tensor", f" ({type(got).__name__}, asked is a torch.Tensor)"
-    if isinstance(expected, np.ndarray) and not isinstance(got, np.ndarray | torch.Tensor):
+    arrays = np.ndarray | np.generic | torch.Tensor | float | int  # a number for an array has the wrong shape
+    if isinstance(expected, np.ndarray) and not isinstance(got, arrays):
         return "not an array", f" ({type(got).__name__}, asked is a NumPy array)"
     try:
         e, g = _array(expected), _array(got)

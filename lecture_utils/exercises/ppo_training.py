@@ -8,7 +8,7 @@ from torch.distributions import Normal
 
 from lecture_utils import clipped_surrogate, probability_ratio
 from lecture_utils.exercises.choices import judge_choices
-from lecture_utils.exercises.judge import NO_GRADIENT, Task, judge, with_gradient
+from lecture_utils.exercises.judge import NO_GRADIENT, Task, judge, near, with_gradient
 from lecture_utils.exercises.ratio_and_clip import (
     CASES,
     LIMITS,
@@ -169,6 +169,10 @@ def _update(refresh=None, zero_grad=True, last=True, sign=1, objective=clipped_s
     return function
 
 
+def _clipped_logarithm(ratio, advantage, clip):
+    return torch.min(ratio * advantage, ratio.log().clamp(-clip, clip).exp() * advantage)
+
+
 def _normalized(advantage):
     return (advantage - advantage.mean()) / (advantage.std() + 1e-8)
 
@@ -230,16 +234,23 @@ def _update_cases(rng):
     sizes = [(1, 1, 1, 1, 1), (2, 1, 1, 1, 2), (1, 1, 1, 2, 1), (2, 1, 1, 1, 1), (3, 2, 1, 1, 2), (7, 3, 2, 3, 3),
              (4, 2, 2, 2, 4), (6, 2, 1, 2, 2)]  # fmt: skip
     inside_the_band = _moderate_case(rng, 1, 1, 1, 3, 1, clip=0.3, learning_rate=0.002)
-    return [inside_the_band, *(_moderate_case(rng, *size) for size in sizes)]
+    wide = _moderate_case(rng, 1, 1, 1, 2, 1, _update(objective=_clipped_logarithm), clip=0.5, learning_rate=0.05)
+    without_the_last = {3: _update(last=False)}
+    return [inside_the_band, *(_moderate_case(rng, *size, without_the_last.get(size[0])) for size in sizes[:5]),
+            wide, *(_moderate_case(rng, *size) for size in sizes[5:])]  # fmt: skip
 
 
-def _moderate_case(rng, *size, **settings):
-    """A drawn case after which the right update leaves moderate weights: a large ratio can throw a policy far away."""
+def _moderate_case(rng, n, observations, actions, passes, minibatch_size, wrong=None, **settings):
+    """A drawn case after which the right update leaves moderate weights: a large ratio can throw a policy far away.
+
+    wrong: an update that must lead to other weights, which not every draw makes sure of.
+    """
     while True:
-        case = {**_update_case(rng, *size), **settings}
+        case = {**_update_case(rng, n, observations, actions, passes, minibatch_size), **settings}
         with contextlib.suppress(ValueError):  # torch's Normal, of weights that are not finite any more
             after = _weights_after(_update(), case)
-            if max(after[name].abs().max() for name in ("result", "log_std")) < FAR:
+            moderate = max(after[name].abs().max() for name in ("result", "log_std")) < FAR
+            if moderate and not (wrong and near(_weights_after(wrong, case)["result"], after["result"], 0.01)):
                 return case
 
 
@@ -327,7 +338,7 @@ UPDATE = Task(
             _update(objective=lambda r, a, c: r.clamp(1 - c, 1 + c) * a),
         "max for min": _update(objective=lambda r, a, c: torch.max(r * a, r.clamp(1 - c, 1 + c) * a)),
         "the logarithm of the ratio is clipped":
-            _update(objective=lambda r, a, c: torch.min(r * a, r.log().clamp(-c, c).exp() * a)),
+            _update(objective=_clipped_logarithm),
         "the argument clip is not used: 0.2 stands in the code":
             _update(objective=lambda r, a, c: clipped_surrogate(r, a, 0.2)),
         "the ratio is upside down: old over new": _update(ratio=lambda new, old: (old - new).exp()),
