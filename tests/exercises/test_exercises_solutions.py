@@ -23,6 +23,7 @@ from notebook_checks import (
     source,
     text_outputs,
 )
+from notebook_times import SAYS
 
 from lecture_utils.exercises.verdict import EXERCISES
 
@@ -72,6 +73,24 @@ def test_exercises_are_handed_out_untouched(path):
     text = "\n".join(source(cell) for cell in notebook["cells"])
     assert text.count("<details>") == text.count("</details>") >= len(asked(notebook))
     assert f"(solutions/{path.name})" in text
+
+
+def statements(notebook):
+    """{number: text} of the exercises that have a checker."""
+    texts = [source(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
+    return {match[1]: text for text in texts if (match := re.match(r"### (\d\.\d) ", text))}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_exercise_says_what_it_takes_and_helps_in_three_steps(path):
+    told = statements(read(path))
+    assert list(told) == sorted(asked(read(path)))
+    assert told
+    for text in told.values():
+        assert len(SAYS.findall(text)) == 1
+        folds = re.findall(r"<details><summary>(.+?)</summary>\n\n(.+?)\n\n</details>", text, flags=re.S)
+        assert [name for name, _ in folds] == ["A hint", "A second hint", "A smaller task"]
+        assert len({words for _, words in folds}) == 3
 
 
 def test_there_are_solutions_for_every_notebook_that_asks():
