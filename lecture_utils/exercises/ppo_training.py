@@ -322,7 +322,8 @@ UPDATE = Task(
         "the weights do not move: the old log-probabilities have a gradient, and the halves of the ratio cancel":
             _cancelled,
         "the old log-probabilities have a gradient: no_grad or detach is missing": _update(old_has_gradient=True),
-        "the old policy is taken anew in every minibatch: the ratio is always 1": _update(refresh="minibatch"),
+        "the old policy is taken anew in every minibatch: the ratio is always 1, and the gradient that of A2C's loss":
+            _update(refresh="minibatch"),
         "the old policy is taken anew in every pass: the clip never sees the drift": _update(refresh="pass"),
         "gradients add up: zero_grad is missing": _update(zero_grad=False),
         "one step a pass: the gradients of its minibatches add up": _update(zero_grad=False, step="pass"),
@@ -342,8 +343,6 @@ UPDATE = Task(
         "the argument clip is not used: 0.2 stands in the code":
             _update(objective=lambda r, a, c: clipped_surrogate(r, a, 0.2)),
         "the ratio is upside down: old over new": _update(ratio=lambda new, old: (old - new).exp()),
-        "A2C's loss: the logarithm times the advantage, without ratio and clip":
-            _update(ratio=lambda new, old: new, objective=lambda r, a, c: r * a),
         "the logarithms are divided: the ratio is the exponential of their difference":
             _update(ratio=lambda new, old: new / old),
         "the exponential is missing: the ratio is the exponential of the difference":
