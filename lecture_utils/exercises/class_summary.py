@@ -112,27 +112,26 @@ def needed(cells, checker):
     calling = [i for i, program in enumerate(programs) if checker in program.mentions]
     if not calling:
         return []
-    chosen, wanted = [calling[-1]], set(programs[calling[-1]].reads)
-    for i in reversed(range(calling[-1])):
-        program = programs[i]
-        if program.star or wanted & (program.binds | program.changes):
-            chosen.append(i)
-            wanted = (wanted - program.settles) | program.reads
-    return chosen[::-1]
+    late = set()  # what functions look up when they are called, so that changes after their definition count, too
+    while True:
+        chosen, wanted = [calling[-1]], programs[calling[-1]].reads | late
+        for i in reversed(range(calling[-1])):
+            program = programs[i]
+            if program.star or wanted & (program.binds | program.changes):
+                chosen.append(i)
+                wanted = (wanted - program.settles) | program.reads
+        found = set().union(*(programs[i].late for i in chosen))
+        if found <= late:
+            return chosen[::-1]
+        late |= found
 
 
 class _Cell:
     """What a cell's code reads, binds and changes, as names; nothing where it does not parse."""
 
     def __init__(self, source):
-        self.reads, self.binds, self.changes, self.settles, self.mentions, self.star = (
-            set(),
-            set(),
-            set(),
-            set(),
-            set(),
-            0,
-        )
+        self.reads, self.binds, self.changes, self.settles, self.mentions = (set() for _ in range(5))
+        self.late, self.star = set(), False
         try:
             source = TransformerManager().transform_cell(source)
             tree, table = ast.parse(source), symtable.symtable(source, "cell", "exec")
@@ -140,7 +139,8 @@ class _Cell:
             return
         names = table.get_symbols()
         self.binds = {x.get_name() for x in names if x.is_assigned() or x.is_imported() or x.is_namespace()}
-        self.reads = {x.get_name() for x in names if x.is_referenced()} | _globals_of(table.get_children())
+        self.late = _globals_of(table.get_children())
+        self.reads = {x.get_name() for x in names if x.is_referenced()} | self.late
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
                 self.star = True
@@ -194,14 +194,15 @@ def _judge(process, cells, number):
     raised = []
     for chosen in (few, range(few[-1] + 1)):
         try:
-            verdict, raised = process.judge(checker, [cells[i] for i in chosen])
+            verdict, found = process.judge(checker, [cells[i] for i in chosen])
         except Stopped as reason:
             return NOT_CHECKED, str(reason)
         if verdict is not None:
             return _text(f"{verdict.status}: {verdict.mistake}" if verdict.mistake else verdict.status), ""
+        raised = raised or found  # of the cells that it needs; the first error is the cause of those after it
         if not raised:
             break
-    return NOT_CHECKED, f"raised {', '.join(map(_word, raised[-1:]))}" if raised else "the checker is not reached"
+    return NOT_CHECKED, f"raised {_word(raised[0])}" if raised else "the checker is not reached"
 
 
 class _Process:

@@ -6,6 +6,7 @@ other side asks an answer for its results on inputs that it draws itself, and ju
 
 import base64
 import json
+import math
 import os
 import sys
 
@@ -62,6 +63,8 @@ def decode(x, function=None):
             dtype = np.dtype(value[0])
             if dtype.kind not in KINDS:
                 raise ValueError(f"no numbers: {dtype}")
+            if min(value[1], default=0) < 0 or math.prod(max(n, 1) for n in value[1]) > LONGEST:
+                raise ValueError(f"no shape: {value[1]!r:.40}")
             numbers = np.frombuffer(base64.b64decode(value[2]), dtype).reshape(value[1]).copy()
             return torch.as_tensor(numbers) if kind == "tensor" else numbers
         if kind == "function" and function:
