@@ -83,8 +83,13 @@ def _cases(rng):
     return [*cases, {"rewards": rng.choice([-2, -1, 1, 2], 4), "gamma": 0.5}]
 
 
+def _or_a_list(function, inputs):
+    returned = function(*inputs.values())
+    return {"result": np.asarray(returned) if isinstance(returned, list | tuple) else returned}
+
+
 RETURNS = Task(
-    "0.1", _returns, _cases, lambda function, inputs: {"result": function(*inputs.values())},
+    "0.1", _returns, _cases, _or_a_list,
     mistakes={
         "the return of the whole episode alone: one is asked from each step on":
             [lambda r, g: _returns(r, g)[0], lambda r, g: np.full(len(r), _returns(r, g)[0])],
