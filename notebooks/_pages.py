@@ -14,7 +14,7 @@ import sphinx.addnodes
 from sphinx.errors import ExtensionError
 
 PREDICTION = "**Before you run this**"
-SETUP_NOTES = ("these sections run without those before them", "you can start at any of these sections")
+SETUP_NOTE = "you can start at any of these sections"
 UNLINKED = ("What you will be able to do", "Exercises", "Where next", "References")  # sections that keep plain words
 ENTRY = re.compile(
     r"^\*\*(?P<term>[^*\n]+)\*\*(?: \((?P<others>[^)]*)\))?: (?P<words>.+?)"
@@ -223,7 +223,7 @@ def _prose(node):
 
     Left out too are the title's cell, the sections UNLINKED, and the note after the set-up cell, which names headings.
     """
-    if isinstance(node, docutils.nodes.paragraph) and any(note in node.astext() for note in SETUP_NOTES):
+    if isinstance(node, docutils.nodes.paragraph) and SETUP_NOTE in node.astext():
         return
     if isinstance(node, docutils.nodes.Text):
         if _within(node, docutils.nodes.paragraph):
