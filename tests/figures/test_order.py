@@ -95,7 +95,7 @@ CELLS = """
 # Small
 from lecture_utils.figures.notebook import point_to_cells
 point_to_cells("small", folder=FOLDER)
-# After this cell, these sections run without those before them: *One*, *Three*.
+# Now that this cell has run, you can start at any of these sections: *One*, *Three*.
 ## One
 made = 1
 ## Two
