@@ -50,7 +50,8 @@ for attempt in attempts:
     except OSError:
         continue
     sys.exit("open")
-open("/tmp/written", "w").close()
+os.chdir("/tmp")
+open("written", "w").close()
 print("closed")
 """
 

@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = pathlib.Path(__file__).parents[2]
+ENGINEERS = ROOT / "notebooks" / "for_engineers.md"
 CONDA_NAMES = {
     "gymnasium-classic_control": "gymnasium",
     "matplotlib-base": "matplotlib",
@@ -83,8 +84,9 @@ def test_readme_names_only_what_exists():
 
 
 def texts():
-    """Path -> text of the READMEs and of the notebooks' Markdown."""
-    found = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", ROOT / "data" / "README.md")}
+    """Path -> text of the READMEs, of the pages that are no notebooks, and of the notebooks' Markdown."""
+    pages = (ROOT / "README.md", ROOT / "data" / "README.md", *(ROOT / "notebooks").glob("*.md"))
+    found = {path: path.read_text(encoding="utf-8") for path in pages}
     for path in (ROOT / "notebooks").rglob("*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         found[path] = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
@@ -116,11 +118,11 @@ def unknown(text):
 
 def test_texts_name_only_what_the_package_has():
     assert {str(path): unknown(text) for path, text in texts().items() if unknown(text)} == {}
-    assert len(named((ROOT / "README.md").read_text(encoding="utf-8"))[0]) >= 6
+    assert len(named(ENGINEERS.read_text(encoding="utf-8"))[0]) >= 6
 
 
 def test_the_engineers_part_names_the_whole_core():
-    text = (ROOT / "README.md").read_text(encoding="utf-8").split("## For the engineer")[1]
+    text = ENGINEERS.read_text(encoding="utf-8")
     core = {path.name for path in (ROOT / "lecture_utils").glob("*.py")} - {"__init__.py"}
     assert core == set(re.findall(r"`(\w+\.py)`", text))
 
