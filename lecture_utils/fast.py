@@ -57,7 +57,7 @@ def values(critic, observation, next_observation):
 
 
 def on_arrays(network):
-    """The same function of arrays (R, B, O), for acting: mean and std, each (R, B, A), or an MLP's outputs (R, B, out).
+    """The same function of arrays (R, B, O), for acting: a policy's parameters, or an MLP's outputs (R, B, out).
 
     Small products take NumPy a fifth of torch's time; large ones go through torch, whose threads are limited. It reads
     the weights where they are, and mixes no old ones with new ones.
@@ -85,7 +85,9 @@ def on_arrays(network):
     return forward
 
 
-def _heads(policy, output):  # as GaussianPolicy.forward makes them
+def _heads(policy, output):  # as the forward of each policy makes them
+    if not hasattr(policy, "std_head"):
+        return (output.reshape(*output.shape[:-1], *policy.shape),)
     if policy.std_head == "free":
         std = np.tile(policy.limit * np.exp(policy.log_std.detach().numpy()), (1, output.shape[1], 1))
     else:

@@ -39,7 +39,13 @@ from lecture_utils.training import collect_episodes
 
 TINY = Hyperparameters(hidden=(4,), passes=1, minibatch_size=100)
 SHAPES = st.sampled_from([(1,), (5,), (2, 3), (2, 1, 4), (3, 2, 2)])
-NO_DATA = {"TUNED", "TUNED_EPISODES", "TrainingDiverged"}  # constants, and what is raised
+NO_DATA = {
+    "TUNED",
+    "TUNED_EPISODES",
+    "CARTPOLE",
+    "TrainingDiverged",
+    "EnvironmentFailed",
+}  # and what is raised
 
 
 def trying(examples):
@@ -221,7 +227,7 @@ def test_interval(x, confidence, resamples, method):
 
 FRACTIONS = {"gamma": number(0, 1), "gae_lambda": number(0, 1)}
 POSITIVE = ("actor_lr", "critic_lr", "reward_scale")
-COUNTS = {"minibatch_size": 1, "passes": 1, "episodes_per_update": 1, "anneal_updates": 0}
+COUNTS = {"minibatch_size": 1, "passes": 1, "episodes_per_update": 1, "rollout_steps": 1, "anneal_updates": 0}
 CHOICES = {
     "mean_head": ("tanh", "linear"), "std_head": ("abs", "softplus", "free"), "score_action": ("clipped", "sampled"),
     "normalize_advantages": ("no", "rollout", "minibatch"), "activation": ("relu", "tanh"),
