@@ -203,9 +203,7 @@ def test_a_choice_has_the_probabilities_of_its_softmax():
 
 def test_a_choice_is_scored_as_its_softmax_says():
     network, x = choice(), torch.randn(2, 5, 3)
-    action = torch.tensor([0.0, 1, 2, 1, 0]).expand(2, 5)[
-        ..., None
-    ]  # as the update has it: (R, B, 1), no whole numbers
+    action = torch.tensor([0.0, 1, 2, 1, 0]).expand(2, 5)[..., None]  # (R, B, 1), as the update has it
     policy = network.distribution(*network(x))
     expected = network(x)[0][:, :, 0].log_softmax(-1).gather(-1, action.long())[..., 0]
     assert torch.allclose(policy.log_prob(action).sum(-1), expected)
