@@ -103,14 +103,13 @@ def action_limit(value, action_dim):
     if not np.iterable(value) or isinstance(value, (str, bytes, dict, set)):
         return above_zero("action_limit", value), None
     try:
-        low, high = (np.broadcast_to(real_array("action_limit", x, np.float64), action_dim) for x in value)
-        fits = np.isfinite([low, high]).all() and (low < high).all()
+        bounds = tuple(tuple(real_array("action_limit", x, np.float64).tolist()) for x in value)
     except (ValueError, TypeError):
-        fits = False
-    if not fits:
+        bounds = ()
+    if [len(x) for x in bounds] != [action_dim] * 2 or not all(-math.inf < x < y < math.inf for x, y in zip(*bounds)):  # noqa: B905
         raise ValueError(f"action_limit must be a number above 0, or a pair (low, high) of {action_dim} finite numbers "
                          f"each, low below high, got {value!r:.80}")  # fmt: skip
-    return 1.0, (tuple(low.tolist()), tuple(high.tolist()))
+    return 1.0, bounds
 
 
 def band(clip):
@@ -282,11 +281,13 @@ def spaces(agent, observation_space, action_space):
         box(space, name)
         if int(np.prod(space.shape)) != dim:
             raise ValueError(f"the agent takes {dim} {name} dimension(s), but env's {name} space is {space!r}")
-    bound = agent.action_limit
-    mine = np.array(agent.bounds or [[-bound], [bound]], np.float32 if agent.choices else action_space.dtype)
-    if not agent.choices and not ((action_space.low.ravel() == mine[0]) & (action_space.high.ravel() == mine[1])).all():
+    if agent.choices:
+        return
+    bound, low, high = agent.action_limit, action_space.low, action_space.high
+    mine = np.array(agent.bounds or [[-bound], [bound]], action_space.dtype)
+    if not ((low.ravel() == mine[0]) & (high.ravel() == mine[1])).all():
         mine = f"in [-{bound:g}, {bound:g}]" if agent.bounds is None else "from {} to {}".format(*mine)
         raise ValueError(f"the agent's actions are {mine} (its action_limit), but env's action space is "
-                         f"{action_space!r}, from {action_space.low} to {action_space.high}: give the agent another "
-                         f"action_limit (its for_env reads env's), or wrap env, "
-                         f"gymnasium.wrappers.RescaleAction(env, -{bound:g}, {bound:g})")  # fmt: skip
+                         f"{action_space!r}, from {low} to {high}: give the agent another action_limit (PPO.for_env "
+                         f"reads it), or wrap it: gymnasium.wrappers.RescaleAction(env, -{bound:g}, {bound:g})"
+                         )  # fmt: skip

@@ -28,10 +28,9 @@ def vectorized(env):
 
 
 def make(env, count):
-    """`count` environments as one vector environment, where env is an id or a function that makes one environment.
+    """`count` environments as one vector environment; env: an id, or a function that makes one environment.
 
-    A function may make a vector environment too: then that one, however many it holds. Raises ValueError for an id
-    that is not registered, TypeError for what is none of these.
+    A function may make a vector environment too: then that one. TypeError for what is none of these.
     """
     if vectorized(env):
         return gymnasium.make_vec(env, num_envs=count)
@@ -49,10 +48,8 @@ def make(env, count):
 def sizes(env):
     """The arguments of an agent that fits env: obs_dim, action_dim, action_limit or choices. Errors as of for_env."""
     made = env if isinstance(env, (gymnasium.Env, VectorEnv)) else make(env, 1)
-    if isinstance(made, VectorEnv):
-        found = checks.sizes(made.single_observation_space, made.single_action_space)
-    else:
-        found = checks.sizes(made.observation_space, made.action_space)
+    prefix = "single_" if isinstance(made, VectorEnv) else ""
+    found = checks.sizes(getattr(made, f"{prefix}observation_space"), getattr(made, f"{prefix}action_space"))
     if made is not env:
         made.close()
     return found
@@ -67,9 +64,9 @@ class Environments:
     """
 
     def __init__(self, agent, env, count, seeds, exactly=False):
-        shared = isinstance(env, VectorEnv)
-        self.agent, self.made = agent, [] if shared else [make(env, count) for _ in range(agent.runs)]
-        self.parts = [env] if shared else self.made
+        self.agent = agent
+        self.made = [] if isinstance(env, VectorEnv) else [make(env, count) for _ in range(agent.runs)]
+        self.parts = self.made or [env]
         for part in self.parts:
             checks.spaces(agent, part.single_observation_space, part.single_action_space)
         total = sum(part.num_envs for part in self.parts)
@@ -88,7 +85,7 @@ class Environments:
         self.observation = self._shaped(np.concatenate([flat(part) for part in started]))
 
     def step(self, action, playing):
-        """One step. action: (R, E, A), as the policy chose it. playing: a mask (R, E); a run without any stands still.
+        """One step. action: (R, E, A), as the policy chose it. playing: a mask (R, E); a run of none stands still.
 
         Returns last observation (R, E, O), reward, terminated, truncated, counts, each (R, E). counts: False where
         nothing happened but that an episode began, which takes a call of its own in NEXT_STEP mode, or nothing at all.
@@ -111,21 +108,15 @@ class Environments:
             counts[rows] = ~self.resets_next[rows]
             self.resets_next[rows] = ended & (mode == AutoresetMode.NEXT_STEP)
         self.observation = self._shaped(observation)
-        self._follow(reward, terminated | truncated, counts, np.isfinite(last).all(-1))
-        return self._shaped(last), *(self._shaped(x)[..., 0] for x in (reward, terminated, truncated, counts))
-
-    def _follow(self, reward, ended, counts, finite):
-        """Add up returns and lengths; note the episodes that ended."""
-        bad = np.flatnonzero(~(np.isfinite(reward) & finite))
-        if len(bad):
-            run, environment = divmod(int(bad[0]), self.count)
-            raise EnvironmentFailed(f"environment {environment} of run {run} gave a reward or an observation that is "
-                                    f"not finite, in step {self.lengths[bad[0]] + 1} of an episode")  # fmt: skip
         self.returns += reward
         self.lengths += counts
-        for row in np.flatnonzero(ended):
+        for row in np.flatnonzero(~(np.isfinite(reward) & np.isfinite(last).all(-1))):
+            raise EnvironmentFailed(f"environment {row % self.count} of run {row // self.count} gave a reward or an "
+                                    "observation that is not finite")  # fmt: skip
+        for row in np.flatnonzero(terminated | truncated):
             self.finished.append((*divmod(int(row), self.count), self.returns[row], self.lengths[row]))
             self.returns[row] = self.lengths[row] = 0
+        return self._shaped(last), *(self._shaped(x)[..., 0] for x in (reward, terminated, truncated, counts))
 
     def _call(self, method, *args, **kwargs):
         try:
@@ -137,11 +128,9 @@ class Environments:
         return x.reshape(self.agent.runs, self.count, -1)  # (R E, ...) -> (R, E, ...)
 
     def close(self):
-        """Close what was made here; a vector environment that was given stays open."""
-        for part in self.made:
+        for part in self.made:  # one that was given stays open
             part.close()
 
 
-def flat(observation):
-    """(n, *shape) -> a copy (n, O), float32."""
+def flat(observation):  # (n, *shape) -> a copy (n, O)
     return np.array(observation, dtype=np.float32).reshape(len(observation), -1)

@@ -1,7 +1,4 @@
-"""Networks for R independent training runs at once, and the two policies: actions that are numbers, or a choice.
-
-Letters of shapes as in ppo.py: R runs, B samples, O and A dimensions of observation and action.
-"""
+"""Networks for R independent runs at once (shapes as in ppo.py), and two policies: actions are numbers, or a choice."""
 
 import math
 
@@ -117,8 +114,7 @@ class CategoricalPolicy(nn.Module):
     def choose(noise, logits):
         """An action (R, B, A), of arrays; noise as the Gaussian policy's, None for the likeliest choice.
 
-        The share of standard normal numbers below `noise` is uniform in [0, 1]: the choice is the one whose part of
-        that interval, as long as its probability, holds it.
+        The share of normal numbers below `noise` is uniform: it lies in the part of [0, 1] that belongs to the choice.
         """
         if noise is None:
             return logits.argmax(-1)

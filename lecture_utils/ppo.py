@@ -190,20 +190,15 @@ class A2C:
 
     @classmethod
     def for_env(cls, env, hyperparameters=None, seeds=(0,), device="cpu"):
-        """An agent with the sizes, the bounds and the kind of actions of env.
+        """An agent with the sizes, bounds and kind of actions of env: an id, one made, or a function that makes one.
 
-        env: an id such as "CartPole-v1", an environment, a vector environment, or a function that makes one of them.
-        TypeError for observations that are no Box of numbers and actions neither Box nor Discrete, ValueError for
-        bounds that are not finite.
+        TypeError for observations that are no Box of numbers and actions neither Box nor Discrete.
         """
         sizes = environments.sizes(env)
         return cls(sizes.pop("obs_dim"), sizes.pop("action_dim"), hyperparameters, seeds, device, **sizes)
 
     def act(self, observation, deterministic=False):
-        """An action, sampled or the likeliest, as the environment takes it: (O,) or (R, O) -> what `applied` says.
-
-        One observation is for an agent of one run. A generator a run draws what is sampled.
-        """
+        """An action, sampled or the likeliest, as `applied` gives it: of (O,) with one run, or of (R, O)."""
         observation = checks.observation(observation, self)
         if observation.ndim == 1:
             return self.act(observation[None], deterministic)[0]

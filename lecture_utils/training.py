@@ -95,8 +95,8 @@ def collect_episodes(agent, episodes=None, starts=None):
 def collect_steps(agent, environments):
     """The next T = rollout_steps steps of each of the R x E environments, as a Rollout (R, E, T, .).
 
-    Episodes end where they do, inside. A call that only resets gives no step (Gymnasium's NEXT_STEP mode): then a run
-    is stepped until each of its environments has given T, and what the others give beyond T is not kept.
+    Episodes end inside. A call that only resets (Gymnasium's NEXT_STEP mode) is no step: then a run goes on until each
+    of its environments has given T, and what the others give beyond T is not kept.
     """
     steps, taken = agent.hyperparameters.rollout_steps, np.zeros((agent.runs, environments.count), dtype=int)
     noise = agent.noise(2 * steps, environments.count, agent.action_dim)  # a step and a reset in turn is the worst case
@@ -106,16 +106,12 @@ def collect_steps(agent, environments):
         parameters = policy(observation)
         action = agent.actor.choose(noise[:, len(calls)], *parameters)
         *step, counts = environments.step(action, taken < steps)
-        calls.append((observation, action, *step, counts, *parameters))
+        calls.append((counts, observation, action, *step, *parameters))
         taken += counts
-    # Each column (R, E, calls, ...); kept: (R, E, T), which calls were the first T steps of an environment.
-    observation, action, last, reward, terminated, truncated, counts, *parameters = (
-        np.stack(column, axis=2) for column in zip(*calls, strict=True)
-    )
-    kept = np.argsort(~counts, axis=-1, kind="stable")[..., :steps]
+    counts, *columns = (np.stack(column, axis=2) for column in zip(*calls, strict=True))  # each (R, E, calls, ...)
+    kept = np.argsort(~counts, axis=-1, kind="stable")[..., :steps]  # (R, E, T), the calls that were the first T steps
     observation, action, last, reward, terminated, truncated, *parameters = (
-        np.take_along_axis(x, kept.reshape(*kept.shape, *[1] * (x.ndim - 3)), axis=2)
-        for x in (observation, action, last, reward, terminated, truncated, *parameters)
+        np.take_along_axis(x, kept.reshape(*kept.shape, *[1] * (x.ndim - 3)), axis=2) for x in columns
     )
     action, log_prob = scored_action(agent, action, *parameters)
     environments.ended_by.append(len(environments.finished))
@@ -128,12 +124,11 @@ def evaluate(agent, episodes=100, deterministic=False, starts=None, *, env=None,
 
     The noise of the sampled actions is the same at every call and for every run, and an episode's own: the first ten of
     a hundred are those of ten. The agent's generators are left alone: evaluating changes nothing in the training.
-    env: another task, as for `train`; every run meets the same starts. An episode that does not end within max_steps is
-    a ValueError. A vector environment plays as many episodes at once as it holds for a run.
+    env: another task, as for `train`, with the same starts for every run; a ValueError where one outlasts max_steps.
     """
     checks.agent(agent)
     if env is not None:
-        return _evaluate_task(agent, checks.whole("episodes", episodes, 1), deterministic, env, max_steps)
+        return _evaluate_task(agent, episodes, deterministic, env, max_steps)
     starts = fixed_starts(checks.whole("episodes", episodes, 1)) if starts is None else checks.starts(starts)
     shape = len(starts), EPISODE_STEPS, agent.action_dim
     noise = np.random.default_rng(EVALUATION_SEED).standard_normal(shape, dtype=np.float32).swapaxes(0, 1)
@@ -149,27 +144,28 @@ def evaluate(agent, episodes=100, deterministic=False, starts=None, *, env=None,
 
 def _evaluate_task(agent, episodes, deterministic, env, max_steps):
     """As `evaluate`; each environment plays the same number of episodes, or short ones would come to count more."""
-    max_steps = checks.whole("max_steps", max_steps, 1)
+    episodes, max_steps = checks.whole("episodes", episodes, 1), checks.whole("max_steps", max_steps, 1)
     count = 100 if vectorized(env) else min(episodes, 20)  # environments that share a generator: always as many
     environments = Environments(agent, env, count, [0] * agent.runs)
     count, policy, calls = environments.count, fast.on_arrays(agent.actor), 0
-    returns, played = np.zeros((agent.runs, -(-episodes // count), count)), np.zeros((agent.runs, count), dtype=int)
+    rounds, played = -(-episodes // count), np.zeros((agent.runs, count), dtype=int)
+    returns = np.zeros((agent.runs, rounds, count))
     try:
-        while (played < returns.shape[1]).any():
-            noise = np.random.default_rng((*EVALUATION_SEED, calls))  # an environment's is the same whatever the count
-            noise = noise.standard_normal((count, agent.action_dim), dtype=np.float32)
-            parameters = policy(environments.observation)
+        while (played < rounds).any():
+            generator = np.random.default_rng((*EVALUATION_SEED, calls))  # an environment's noise, whatever the count
+            noise = generator.standard_normal((count, agent.action_dim), dtype=np.float32)
             noise = None if deterministic else np.stack([noise] * agent.runs)
-            environments.step(agent.actor.choose(noise, *parameters), played < returns.shape[1])
+            action = agent.actor.choose(noise, *policy(environments.observation))
+            environments.step(action, played < rounds)
             for run, place, reward, _ in environments.finished:
-                if played[run, place] < returns.shape[1]:
+                if played[run, place] < rounds:
                     returns[run, played[run, place], place] = reward
                     played[run, place] += 1
             environments.finished.clear()
             calls += 1
             if environments.lengths.max() >= max_steps:
-                raise ValueError(f"an episode of env must end within max_steps, {max_steps}, and one did not: give "
-                                 "another max_steps, or wrap env in gymnasium.wrappers.TimeLimit")  # fmt: skip
+                raise ValueError(f"episodes of env must end within max_steps, {max_steps}; "
+                                 "gymnasium.wrappers.TimeLimit cuts them")  # fmt: skip
     finally:
         environments.close()
     return returns.reshape(agent.runs, -1)[:, :episodes]
@@ -237,33 +233,29 @@ def train(agent, episodes=None, progress=True, *, steps=None, env=None):
     KeyboardInterrupt the log so far is returned, and calling train again goes on. Raises TrainingDiverged where numbers
     stop being finite, ValueError for episodes that do not fill the last update; warns where anneal_updates end before.
 
-    env: a task other than the pendulum: an id such as "CartPole-v1", a function that makes one environment (or, called
-    once a run, a vector environment), or one vector environment of R x E. Each run trains for `steps` more steps, an
-    update every E x T: episodes_per_update environments, rollout_steps each. Episodes begin anew at each call. A row is
-    an episode that ended, with what the update told that learned from its end, `step`, the run's steps by then, and
-    `length`, the episode's own. Where env fails, EnvironmentFailed has the log so far, and NaN in it where no update
-    followed. Warns where no episode ended.
+    env: another task, an id such as "CartPole-v1", a function that makes one environment (or, called once a run, a
+    vector environment), or one vector environment of R x E. Each run trains for `steps` more steps, an update every
+    E x T: episodes_per_update environments, rollout_steps each. Episodes begin anew at each call. A row is an episode
+    that ended, with the update that learned from its end, `step`, the run's steps by then, and `length`, its own. Where
+    env fails, EnvironmentFailed has the log so far, NaN where no update followed. Warns where no episode ended.
     """
     checks.agent(agent)
     h = agent.hyperparameters
     if (steps if env is None else episodes) is not None:
         raise ValueError(f"train takes episodes of the pendulum, or steps and env, got {episodes=}, {steps=}, {env=}")
-    if env is None:
-        unit, length, whole_update, total = "episode", 1, "episodes_per_update", 3000 if episodes is None else episodes
-    else:
-        unit, length, whole_update, total = "step", h.rollout_steps, "episodes_per_update x rollout_steps", steps
-    per_update, total = h.episodes_per_update * length, checks.plain(total)
+    unit, length, total = ("episode", 1, episodes) if env is None else ("step", h.rollout_steps, steps)
+    per_update, total = h.episodes_per_update * length, checks.plain(3000 if total is None and env is None else total)
     if not isinstance(total, int) or isinstance(total, bool) or total < 1 or total % per_update:
-        raise ValueError(f"{unit}s must be a multiple of {whole_update}, {per_update}, and above 0, got {total!r}")
+        of = "episodes_per_update" if env is None else "episodes_per_update x rollout_steps"
+        raise ValueError(f"{unit}s must be a multiple of {of}, {per_update}, and above 0, got {total!r}")
     if 0 < h.anneal_updates < agent.updates + total // per_update:
         warnings.warn(
             f"the step sizes are 0 from {unit} {h.anneal_updates * per_update} on (anneal_updates={h.anneal_updates}): "
             "nothing is learned after it. A recipe.replace(anneal_updates=...) lasts longer",
             stacklevel=2,
         )
-    if env is None:
-        task = None
-    else:  # seeded from each run's own generator
+    task = None
+    if env is not None:
         seeds = [int(torch.randint(2**31, (), generator=g)) for g in agent.generators]
         task = Environments(agent, env, h.episodes_per_update, seeds, exactly=True)
     log, first = [], agent.episodes  # which, on a task, counts rollouts of one environment
@@ -313,18 +305,15 @@ def _frame(log, first):
 
 def _task_frame(task, log, first):
     """The tidy log of the episodes of a task that ended; log: a dict an update, of (R,) numbers."""
-    rows = pd.DataFrame(task.finished, columns=["run", "place", "reward", "length"]).astype({"reward": float})
+    h, rows = task.agent.hyperparameters, pd.DataFrame(task.finished, columns=["run", "place", "reward", "length"])
+    rows = rows.astype({"run": int, "reward": float, "length": int})
     # The update that learned from an episode's end, (rows,): len(log) where none did.
     update = np.searchsorted(task.ended_by[: len(log)], np.arange(len(rows)), side="right")
-    rows["episode"] = rows.groupby("run").cumcount()
+    columns = {"run": rows.run, "episode": rows.groupby("run").cumcount(), "reward": rows.reward}
     for name in [*LOG_COLUMNS[3:], *(x for x in (log or [{}])[0] if x not in LOG_COLUMNS)]:
-        told = np.array([*(entry[name] for entry in log), np.full(task.agent.runs, np.nan)])  # (updates + 1, R)
-        rows[name] = told[update, rows.run.to_numpy(int)]
-    h = task.agent.hyperparameters
-    rows["step"] = first + (update + 1) * h.episodes_per_update * h.rollout_steps
+        columns[name] = np.array([*(entry[name] for entry in log), np.full(task.agent.runs, np.nan)])[update, rows.run]
+    columns |= {"step": first + (update + 1) * h.episodes_per_update * h.rollout_steps, "length": rows.length}
     if not len(rows):
         warnings.warn("no episode of env ended, so the log has no returns: train for more steps, or wrap env in "
-                      "gymnasium.wrappers.TimeLimit", stacklevel=3)  # fmt: skip
-    names = [*LOG_COLUMNS, *rows.columns.drop([*LOG_COLUMNS, "place", "length", "step"]), "step", "length"]
-    whole = ["run", "episode", "step", "length"]
-    return rows[names].astype(dict.fromkeys(whole, int)).sort_values("run", kind="stable", ignore_index=True)
+                      "gymnasium.wrappers.TimeLimit", stacklevel=4)  # fmt: skip
+    return pd.DataFrame(columns).sort_values("run", kind="stable", ignore_index=True)
