@@ -250,7 +250,7 @@ def starts(x):
 
 def sizes(observation_space, action_space):
     """The arguments of an agent that fits the spaces of an environment, whose actions are a Box or Discrete."""
-    box(observation_space, "observation", " or an environment in gymnasium.wrappers.FlattenObservation")
+    box(observation_space, "observation", " (gymnasium.wrappers.FlattenObservation makes one)")
     if len(observation_space.shape) > 2 or (len(observation_space.shape) == 2 and observation_space.dtype == np.uint8):
         raise TypeError(f"the observation space of env must be a Box of numbers, got pictures, {observation_space!r}: "
                         "they need a convolutional network, which these agents do not have")  # fmt: skip

@@ -1,4 +1,4 @@
-"""A task with two actions whose bounds differ: a boat with a throttle and a rudder, to be brought to a buoy."""
+"""A task with two actions whose bounds differ: a boat that is driven and turned, to be brought to a buoy."""
 
 import gymnasium
 import numpy as np
@@ -15,7 +15,7 @@ RECIPE_STEPS = RECIPE.anneal_updates * RECIPE.episodes_per_update * RECIPE.rollo
 
 
 class Boat(gymnasium.Env):
-    """The action is (throttle, rudder): a speed in [0, 2] m/s and a turn in [-0.5, 0.5] rad/s, at full speed.
+    """The action is (speed, turn): from 0 to 2 m/s, and from -0.5 to 0.5 rad/s to port. It can turn on the spot.
 
     The observation is where the buoy is, seen from the boat: metres ahead, metres to port. A step pays the metres that
     the boat came nearer, minus 0.5: who is on the way long pays for it. It begins 5 to 15 m away, in any direction.
@@ -31,9 +31,9 @@ class Boat(gymnasium.Env):
         return self._seen(), {}
 
     def step(self, action):
-        throttle, rudder = np.asarray(action, dtype=np.float64).clip(self.action_space.low, self.action_space.high)
+        speed, turn = np.asarray(action, dtype=np.float64).clip(self.action_space.low, self.action_space.high)
         before = abs(self.buoy)
-        self.buoy = (self.buoy - throttle) * np.exp(-1j * rudder * throttle / 2.0)  # a boat that stands cannot turn
+        self.buoy = (self.buoy - speed) * np.exp(-1j * turn)
         self.elapsed += 1
         arrived = abs(self.buoy) < NEAR
         return self._seen(), before - abs(self.buoy) - 0.5, arrived, not arrived and self.elapsed >= STEPS, {}

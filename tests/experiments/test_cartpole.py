@@ -52,7 +52,7 @@ def test_three_algorithms_are_one_in_the_first_step_and_then_differ():
     agent = ThreeAlgorithms.for_env("CartPole-v1", one_step, seeds=[3, 3, 3])
     sweep.train(agent, steps=64, env="CartPole-v1", progress=False)
     for other in (1, 2):
-        np.testing.assert_allclose(weights(agent, 0), weights(agent, other), atol=1e-5)
+        np.testing.assert_allclose(weights(agent, 0), weights(agent, other), atol=1e-4)
     agent = ThreeAlgorithms.for_env("CartPole-v1", one_step.replace(passes=5, actor_lr=0.1), seeds=[3, 3, 3])
     sweep.train(agent, steps=64, env="CartPole-v1", progress=False)
     assert len({weights(agent, k).sum() for k in range(3)}) == 3
