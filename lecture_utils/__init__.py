@@ -3,13 +3,13 @@
 from lecture_utils.pendulum import PendulumVectorEnv, fixed_starts  # noqa: I001
 from lecture_utils.environments import EnvironmentFailed
 from lecture_utils.ppo import (
-    A2C, CARTPOLE, PPO, TUNED, TUNED_EPISODES, Hyperparameters, clipped_surrogate, gae, monte_carlo, one_step,
-    policy_gradient, probability_ratio, surrogate,
+    A2C, PPO, TUNED, TUNED_EPISODES, Hyperparameters, clipped_surrogate, gae, monte_carlo, one_step, policy_gradient,
+    probability_ratio, surrogate,
 )  # fmt: skip
 from lecture_utils.training import Rollout, TrainingDiverged, evaluate, run_episode, train
 
 __all__ = [
-    "A2C", "CARTPOLE", "PPO", "TUNED", "TUNED_EPISODES", "EnvironmentFailed", "Hyperparameters", "PendulumVectorEnv",
+    "A2C", "PPO", "TUNED", "TUNED_EPISODES", "EnvironmentFailed", "Hyperparameters", "PendulumVectorEnv",
     "Rollout", "TrainingDiverged", "clipped_surrogate", "evaluate", "fixed_starts", "gae", "monte_carlo", "one_step",
     "policy_gradient", "probability_ratio", "run_episode", "surrogate", "train",
 ]  # fmt: skip

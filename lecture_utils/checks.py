@@ -254,17 +254,17 @@ def sizes(observation_space, action_space):
     if len(observation_space.shape) > 2 or (len(observation_space.shape) == 2 and observation_space.dtype == np.uint8):
         raise TypeError(f"the observation space of env must be a Box of numbers, got pictures, {observation_space!r}: "
                         "they need a convolutional network, which these agents do not have")  # fmt: skip
-    found = {"obs_dim": int(np.prod(observation_space.shape)), "action_dim": 1}
+    obs_dim = int(np.prod(observation_space.shape))
     if isinstance(action_space, gymnasium.spaces.Discrete):
         if action_space.start != 0:
             raise ValueError(f"the choices of env must begin at 0, got {action_space!r}")
-        return found | {"choices": int(action_space.n)}
+        return {"obs_dim": obs_dim, "action_dim": 1, "choices": int(action_space.n)}
     box(action_space, "action", " or Discrete")
     low, high = action_space.low.ravel(), action_space.high.ravel()
     if not np.isfinite([low, high]).all():
         raise ValueError(f"the action space of env must have finite bounds, got {action_space!r}")
     same = (low == -high[0]).all() and (high == high[0]).all()
-    return found | {"action_dim": len(low), "action_limit": float(high[0]) if same else (low, high)}
+    return {"obs_dim": obs_dim, "action_dim": len(low), "action_limit": float(high[0]) if same else (low, high)}
 
 
 def box(space, kind, other=""):

@@ -28,10 +28,7 @@ def vectorized(env):
 
 
 def make(env, count):
-    """`count` environments as one vector environment; env: an id, or a function that makes one environment.
-
-    A function may make a vector environment too: then that one. TypeError for what is none of these.
-    """
+    """`count` environments as one, of an id or a function, or what a function makes that makes a vector environment."""
     if vectorized(env):
         return gymnasium.make_vec(env, num_envs=count)
     if isinstance(env, str):
@@ -90,6 +87,8 @@ class Environments:
         Returns last observation (R, E, O), reward, terminated, truncated, counts, each (R, E). counts: False where
         nothing happened but that an episode began, which takes a call of its own in NEXT_STEP mode, or nothing at all.
         """
+        if not np.isfinite(action).all():
+            raise checks.NotFinite("action", action)
         action, playing = self.agent.applied(action).reshape(playing.size, -1), playing.ravel()
         last = self.observation.reshape(len(playing), -1).copy()
         observation, reward = last.copy(), np.zeros(len(playing))

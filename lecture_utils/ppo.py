@@ -60,10 +60,6 @@ TUNED = Hyperparameters(
     normalize_advantages="rollout", reward_scale=0.2, hidden=(32, 32), activation="tanh", initialization="orthogonal",
     anneal_updates=24, max_grad_norm=0.5, target_kl=0.03,
 )  # fmt: skip
-CARTPOLE = TUNED.replace(  # for 61,440 steps a run of CartPole-v1, 60 updates of 32 x 32 steps
-    gamma=0.98, minibatch_size=256, initial_std=0.0, episodes_per_update=32, rollout_steps=32, reward_scale=0.1,
-    normalize_advantages="minibatch", anneal_updates=60, target_kl=math.inf,
-)  # fmt: skip
 
 
 # Advantages: all take rewards (..., T), values V(s_t), next_values V(s_{t+1}) and terminated, of one shape, arrays or

@@ -48,9 +48,8 @@ class Rollout:
 def run_episode(env, agent, max_steps=10_000):
     """One episode of one run in a plain Gymnasium environment, as a Rollout with R = E = 1.
 
-    env: its actions of the agent's kind and bounds, such as gymnasium.make("Pendulum-v1"); stepped until it terminates,
-    is truncated or has taken max_steps. TypeError for other spaces and a vector environment, ValueError where env and
-    agent do not fit each other.
+    env: such as gymnasium.make("Pendulum-v1"); stepped until it terminates, is truncated or has taken max_steps.
+    TypeError for other spaces and a vector environment, ValueError where env and agent do not fit each other.
     """
     checks.agent(agent)
     max_steps = checks.whole("max_steps", max_steps, 1)

@@ -4,11 +4,18 @@
 setting; it can be stopped, and then goes on where it was.
 """
 
-from lecture_utils import CARTPOLE
+import math
+
+from lecture_utils import TUNED
 from lecture_utils.experiments.data_files import DATA, ROOT, write_checksums
 from lecture_utils.experiments.fair_experiment import ALGORITHMS, SEEDS, ThreeAlgorithms
 from lecture_utils.experiments.sweep import Setting, load_recorded, sweep
 
+CARTPOLE = TUNED.replace(
+    gamma=0.98, minibatch_size=256, initial_std=0.0, episodes_per_update=32, rollout_steps=32, reward_scale=0.1,
+    normalize_advantages="minibatch", anneal_updates=60, target_kl=math.inf,
+)  # fmt: skip
+CARTPOLE_STEPS = CARTPOLE.anneal_updates * CARTPOLE.episodes_per_update * CARTPOLE.rollout_steps  # 61,440 a run
 FOLDER = DATA / "cartpole"
 PASSES = (10, 5, 2, 1)  # the longest first
 BLOCK = 5 * CARTPOLE.episodes_per_update  # rollouts of one environment: five updates, 5,120 steps a run

@@ -42,7 +42,6 @@ SHAPES = st.sampled_from([(1,), (5,), (2, 3), (2, 1, 4), (3, 2, 2)])
 NO_DATA = {
     "TUNED",
     "TUNED_EPISODES",
-    "CARTPOLE",
     "TrainingDiverged",
     "EnvironmentFailed",
 }  # and what is raised

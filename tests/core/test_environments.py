@@ -10,7 +10,17 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from helpers import weights
 
-from lecture_utils import A2C, PPO, EnvironmentFailed, Hyperparameters, environments, evaluate, run_episode, train
+from lecture_utils import (
+    A2C,
+    PPO,
+    EnvironmentFailed,
+    Hyperparameters,
+    TrainingDiverged,
+    environments,
+    evaluate,
+    run_episode,
+    train,
+)
 from lecture_utils.environments import Environments
 from lecture_utils.training import LOG_COLUMNS, collect_steps
 
@@ -382,3 +392,12 @@ def test_environments_made_here_are_closed_and_a_given_one_stays_open():
     train(agent, steps=20, env=envs, progress=False)
     assert len(closed) == 2
     assert environments.sizes(envs)["choices"] == 2
+
+
+def test_a_policy_that_diverges_is_named_and_not_the_environment():
+    agent = PPO.for_env(TwoActions, SMALL, seeds=[4, 5])
+    train(agent, steps=20, env=TwoActions, progress=False)
+    with torch.no_grad():
+        next(agent.actor.parameters())[1, 0, 0] = torch.nan
+    with pytest.raises(TrainingDiverged, match=r"run 1 \(seed 5\) diverged in step 20: action is not finite"):
+        train(agent, steps=20, env=TwoActions, progress=False)

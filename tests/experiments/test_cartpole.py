@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from helpers import weights
 
-from lecture_utils import CARTPOLE
 from lecture_utils.experiments import cartpole, sweep
+from lecture_utils.experiments.cartpole import CARTPOLE, CARTPOLE_STEPS
 from lecture_utils.experiments.fair_experiment import ThreeAlgorithms
 from lecture_utils.experiments.sweep import run_setting
 
@@ -23,7 +23,7 @@ def test_settings_differ_in_the_passes_alone():
     assert list(found) == ["passes_10", "passes_5", "passes_2", "passes_1"]
     assert {x.hyperparameters.replace(passes=1) for x in found.values()} == {CARTPOLE.replace(passes=1)}
     for setting in found.values():
-        assert setting.episodes * CARTPOLE.rollout_steps == 61_440
+        assert setting.episodes * CARTPOLE.rollout_steps == CARTPOLE_STEPS == 61_440
         assert setting.recipe([0])["env"] == "CartPole-v1"
     assert "env" not in sweep.Setting().recipe([0])
 
