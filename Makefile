@@ -64,8 +64,9 @@ data-details: $(READY)  ## record the experiments of notebook 05 again (an hour 
 	$(BIN)/python -m lecture_utils.experiments.probes
 	$(BIN)/python -m lecture_utils.experiments.time_to_solve
 
-data-cartpole: $(READY)  ## record the comparison of notebook 04 with discrete actions again (minutes, resumable)
+data-cartpole: $(READY)  ## record the experiments of notebook 06 again (minutes, resumable)
 	$(BIN)/python -m lecture_utils.experiments.cartpole
+	$(BIN)/python -m lecture_utils.experiments.mountain_car
 
 bench: $(READY)  ## time training, environments, notebooks and sweeps; tables, and build/benchmarks.json
 	$(BIN)/python -m pytest tests/benchmarks

@@ -65,10 +65,8 @@ def on_arrays(network):
     body = getattr(network, "body", network)
     if body.layers[0].weight.device.type != "cpu" or "arrays" not in USED:
         return lambda x: _through_torch(network, x)
-    layers, one = (
-        [(x.weight.detach().numpy(), x.bias.detach().numpy()) for x in body.layers],
-        len(body.layers[0].bias) == 1,
-    )
+    layers = [(x.weight.detach().numpy(), x.bias.detach().numpy()) for x in body.layers]
+    one = len(layers[0][1]) == 1
     *hidden, last = [(weight[0], bias[0]) for weight, bias in layers] if one else layers
     product = np.dot if one else np.matmul  # whose loop over runs costs as much as a product of one
     activate = {"relu": lambda x: np.maximum(x, 0, out=x), "tanh": lambda x: np.tanh(x, out=x)}[body.activation]

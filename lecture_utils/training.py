@@ -156,11 +156,11 @@ def _evaluate_task(agent, episodes, deterministic, env, max_steps):
             noise = None if deterministic else np.stack([noise] * agent.runs)
             action = agent.actor.choose(noise, *policy(environments.observation))
             environments.step(action, played < rounds)
-            for run, place, reward, _ in environments.finished:
+            while environments.finished:
+                run, place, reward, _ = environments.finished.pop()
                 if played[run, place] < rounds:
                     returns[run, played[run, place], place] = reward
                     played[run, place] += 1
-            environments.finished.clear()
             calls += 1
             if environments.lengths.max() >= max_steps:
                 raise ValueError(f"episodes of env must end within max_steps, {max_steps}; "

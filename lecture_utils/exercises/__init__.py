@@ -5,10 +5,13 @@ from lecture_utils.exercises.details_that_matter import check_bug, check_normali
 from lecture_utils.exercises.gae import check_gae, check_lambdas, check_mended_gae
 from lecture_utils.exercises.ppo_training import check_diagnosis, check_ppo_loss, check_update, sick_runs
 from lecture_utils.exercises.ratio_and_clip import check_cases, check_clipped_surrogate, check_mended_loss
+from lecture_utils.exercises.your_own_task import check_across_episodes, check_choice
 
 __all__ = [
+    "check_across_episodes",
     "check_bug",
     "check_cases",
+    "check_choice",
     "check_clipped_surrogate",
     "check_diagnosis",
     "check_gae",

@@ -14,6 +14,7 @@ from lecture_utils.exercises.judge import CHANGED, CONSTANT, NOTHING, judge
 from lecture_utils.exercises.ppo_training import LOSS, UPDATE
 from lecture_utils.exercises.ratio_and_clip import CLIPPED_SURROGATE, MENDED_LOSS
 from lecture_utils.exercises.verdict import EXERCISES, NOT_ATTEMPTED, RIGHT, WRONG, right
+from lecture_utils.exercises.your_own_task import ACROSS, CHOICE
 
 CHECKERS = {
     exercises.check_clipped_surrogate: CLIPPED_SURROGATE,
@@ -25,6 +26,8 @@ CHECKERS = {
     exercises.check_interval: INTERVAL,
     exercises.check_scored_action: SCORED_ACTION,
     exercises.check_normalize: NORMALIZE,
+    exercises.check_choice: CHOICE,
+    exercises.check_across_episodes: ACROSS,
 }
 RETURNS_ARRAYS = [checker for checker in CHECKERS if checker is not exercises.check_update]
 
