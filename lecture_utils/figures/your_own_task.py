@@ -12,10 +12,10 @@ MARKERS = dict(zip(ALGORITHMS, ("s", "^", "o"), strict=True))
 
 
 @fixed_settings()
-def returns_on_the_way(log, threshold=SOLVED, per_update=1024):
+def returns_on_the_way(log, threshold=SOLVED):
     """Mean return of the episodes that ended during each update: every run thin, the mean of the runs thick.
 
-    log: what train returned for a task. per_update: steps of a run that an update takes.
+    log: what train returned for a task.
     """
     figure, axes = new_figure(width=7.4, height=3.4)
     curves = log.groupby(["step", "run"]).reward.mean().unstack("run")

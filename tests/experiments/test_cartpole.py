@@ -12,7 +12,8 @@ from lecture_utils.experiments.fair_experiment import ALGORITHMS, ThreeAlgorithm
 from lecture_utils.experiments.sweep import Setting, run_setting
 
 TINY = CARTPOLE.replace(episodes_per_update=2, rollout_steps=32, hidden=(4,), minibatch_size=64, anneal_updates=2)
-SETTING = Setting(ThreeAlgorithms, TINY.replace(passes=2), 12, 4, scored_every=8, scored_on=3, env="CartPole-v1")
+SIX = TINY.replace(passes=2, anneal_updates=6)
+SETTING = Setting(ThreeAlgorithms, SIX, 12, 4, scored_every=8, scored_on=3, env="CartPole-v1")
 
 
 def test_a_sweep_of_another_task_interrupted_and_taken_up_again_gives_the_same(tmp_path, monkeypatch):
@@ -79,11 +80,13 @@ def log_of(early, score, kl=0.0, outside=0.0):
 
 
 def test_numbers_and_verdicts_of_planted_runs():
-    better = lambda algorithm, passes: 16 if algorithm == "PPO" else 64  # noqa: E731
-    log = log_of(better, lambda algorithm, passes: 500 if algorithm == "PPO" else 300 - 10 * passes, kl=2.0)
+    def ends(algorithm, passes):
+        return 64 if algorithm != "PPO" else 8 if passes == 10 else 16
+
+    log = log_of(ends, lambda algorithm, passes: 500 if algorithm == "PPO" else 300 - 10 * passes, kl=2.0)
     runs = by_run(log)
     assert len(runs) == 3 * 4 * 16
-    assert set(runs[runs.algorithm == "PPO"].early) == {1024 / 16}
+    assert set(runs[runs.algorithm == "PPO"].early) == {1024 / 16, 1024 / 8}
     assert set(runs.far) == {1.0}
     found = {claim: {x.verdict for x in measures} for claim, measures in transfer(log).items()}
     assert found == {
@@ -92,7 +95,7 @@ def test_numbers_and_verdicts_of_planted_runs():
         "PPO reaches a higher end": {"supported"},
         "ten passes destabilise A2C": {"supported"},
         "for PPO ten passes are safe": {"supported"},
-        "and helpful": {"undecided"},
+        "and helpful": {"supported"},
         "PPO's policy does not blow up": {"contradicted"},
     }
     assert transfer(log)["early learning is comparable"][0].value == pytest.approx(4.0)
