@@ -190,8 +190,7 @@ class A2C:
 
         TypeError for observations that are no Box of numbers and actions neither Box nor Discrete.
         """
-        sizes = environments.sizes(env)
-        return cls(sizes.pop("obs_dim"), sizes.pop("action_dim"), hyperparameters, seeds, device, **sizes)
+        return cls(hyperparameters=hyperparameters, seeds=seeds, device=device, **environments.sizes(env))
 
     def act(self, observation, deterministic=False):
         """An action, sampled or the likeliest, as `applied` gives it: of (O,) with one run, or of (R, O)."""

@@ -253,10 +253,8 @@ def train(agent, episodes=None, progress=True, *, steps=None, env=None):
             "nothing is learned after it. A recipe.replace(anneal_updates=...) lasts longer",
             stacklevel=2,
         )
-    task = None
-    if env is not None:
-        seeds = [int(torch.randint(2**31, (), generator=g)) for g in agent.generators]
-        task = Environments(agent, env, h.episodes_per_update, seeds, exactly=True)
+    seeds = [] if env is None else [int(torch.randint(2**31, (), generator=g)) for g in agent.generators]
+    task = None if env is None else Environments(agent, env, h.episodes_per_update, seeds, exactly=True)
     log, first = [], agent.episodes  # which, on a task, counts rollouts of one environment
 
     def so_far():
