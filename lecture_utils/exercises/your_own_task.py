@@ -6,13 +6,16 @@ from torch.distributions import Categorical
 
 from lecture_utils import gae
 from lecture_utils.exercises.judge import Task, judge, plain
+from lecture_utils.exercises.verdict import checker
 
 
+@checker
 def check_choice(answer):
     """Exercise 6.1: answer(logits (B, C), choice (B,)) -> (B,) log-probabilities of the choices made."""
     return judge(CHOICE, answer)
 
 
+@checker
 def check_across_episodes(answer):
     """Exercise 6.2: answer(rewards, values, next_values, terminated, truncated, *, gamma, gae_lambda) -> (..., T)."""
     return judge(ACROSS, answer)
