@@ -7,7 +7,7 @@ READY := .venv/ready
 # Tests at once; a worker takes a core and up to 2 GB.
 WORKERS ?= 2
 
-.PHONY: help lecture first-cells student instructor slides pdf test test-live test-long test-lowest class grade lab data data-passes data-details bench clean
+.PHONY: help lecture first-cells student instructor slides pdf test test-live test-long test-lowest class grade lab data data-passes data-details data-cartpole bench clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -83,6 +83,10 @@ data-details: $(READY)  ## record the experiments of notebook 05 again (an hour 
 	$(BIN)/python -m lecture_utils.experiments.neighbours
 	$(BIN)/python -m lecture_utils.experiments.probes
 	$(BIN)/python -m lecture_utils.experiments.time_to_solve
+
+data-cartpole: $(READY)  ## record the experiments of notebook 06 again (minutes, resumable)
+	$(BIN)/python -m lecture_utils.experiments.cartpole
+	$(BIN)/python -m lecture_utils.experiments.mountain_car
 
 bench: $(READY)  ## time training, environments, notebooks and sweeps; tables, and build/benchmarks.json
 	$(BIN)/python -m pytest tests/benchmarks

@@ -26,6 +26,8 @@ EXERCISES = {
     "5.2": ("normalised advantages", "check_normalize"),
     "5.3": ("planted bug", "check_bug"),
     "5.4": ("probes", "check_probes"),
+    "6.1": ("log-probability of a choice", "check_choice"),
+    "6.2": ("advantages across episodes", "check_across_episodes"),
 }
 
 NOT_ATTEMPTED, RIGHT, WRONG = "not attempted", "right", "wrong"
