@@ -225,6 +225,10 @@ def _per_dimension(policy, optimizer, observation, action, advantage, passes, mi
             optimizer.step()
 
 
+def _another_clip(*arguments):
+    _update()(*arguments[:-1], 0.2)
+
+
 def _update_cases(rng):
     """From one sample in one dimension to seven in two.
 
@@ -235,9 +239,9 @@ def _update_cases(rng):
              (4, 2, 2, 2, 4), (6, 2, 1, 2, 2)]  # fmt: skip
     inside_the_band = _moderate_case(rng, 1, 1, 1, 3, 1, clip=0.3, learning_rate=0.002)
     wide = _moderate_case(rng, 1, 1, 1, 2, 1, _update(objective=_clipped_logarithm), clip=0.5, learning_rate=0.05)
-    without_the_last = {3: _update(last=False)}
-    return [inside_the_band, *(_moderate_case(rng, *size, without_the_last.get(size[0])) for size in sizes[:5]),
-            wide, *(_moderate_case(rng, *size) for size in sizes[5:])]  # fmt: skip
+    must_differ = {3: _update(last=False), 7: _another_clip, 6: _another_clip}  # by the number of samples
+    cases = [_moderate_case(rng, *size, must_differ.get(size[0])) for size in sizes]
+    return [inside_the_band, *cases[:5], wide, *cases[5:]]
 
 
 def _moderate_case(rng, n, observations, actions, passes, minibatch_size, wrong=None, **settings):
