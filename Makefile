@@ -7,7 +7,7 @@ READY := .venv/ready
 # Tests at once; a worker takes a core and up to 2 GB.
 WORKERS ?= 2
 
-.PHONY: help lecture slides test test-live test-long test-lowest class lab data data-passes data-details bench clean
+.PHONY: help lecture slides test test-live test-long test-lowest class lab data data-passes data-details data-language bench clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -63,6 +63,9 @@ data-details: $(READY)  ## record the experiments of notebook 05 again (an hour 
 	$(BIN)/python -m lecture_utils.experiments.neighbours
 	$(BIN)/python -m lecture_utils.experiments.probes
 	$(BIN)/python -m lecture_utils.experiments.time_to_solve
+
+data-language: $(READY)  ## record the experiments of notebook 07 again (ten minutes of processor time, resumable)
+	$(BIN)/python -m lecture_utils.experiments.brackets
 
 bench: $(READY)  ## time training, environments, notebooks and sweeps; tables, and build/benchmarks.json
 	$(BIN)/python -m pytest tests/benchmarks

@@ -45,11 +45,15 @@ FAST = NO_STD.replace(beta=0.0, lr=3e-3)  # no KL and large steps: what the clip
 def _methods():
     found = {"PPO": (PPO, PPO.default), "GRPO": (GRPO, GRPO.default), "RLOO": (RLOO, RLOO.default)}
     found["GRPO without std"] = GRPO, GRPO.default.replace(divide_by_std=False)
-    found |= {f"{name}, lr {lr:g}": (a, h.replace(lr=lr)) for name, (a, h) in found.items() for lr in (3e-4, 3e-3)}
     for std in (True, False):  # where the group's std divides the penalty too
         h = GRPO.default.replace(kl_in="reward", divide_by_std=std)
         found[f"GRPO {'with' if std else 'without'} std, KL in the reward"] = GRPO, h
     return found
+
+
+def _learning_rates():
+    methods = {name: how for name, how in _methods().items() if "reward" not in name}
+    return {f"{name}, lr {lr:g}": (a, h.replace(lr=lr)) for name, (a, h) in methods.items() for lr in (3e-4, 3e-3)}
 
 
 def _passes():
@@ -88,8 +92,8 @@ def _imperfect():
 
 
 EXPERIMENTS = {
-    "methods": _methods(), "passes": _passes(), "clip_higher": _clip_higher(), "kl": _kl(), "ratio": _ratio(),
-    "imperfect": _imperfect(),
+    "methods": _methods(), "imperfect": _imperfect(), "kl": _kl(), "passes": _passes(), "clip_higher": _clip_higher(),
+    "ratio": _ratio(), "learning_rates": _learning_rates(),
 }  # fmt: skip
 REWARDS = {"imperfect": task.pairs_reward}  # the other experiments learn from the parser
 
@@ -202,22 +206,21 @@ def all_alike(probability, group):
 
 
 def main(names=tuple(EXPERIMENTS)):
-    jobs = {}
+    jobs, parts = {}, []
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
         for name in names:
+            jobs[name] = []
             for setting, how in EXPERIMENTS[name].items():
                 # A part is known by its recipe: one that was changed in between is recorded anew.
                 key = hashlib.sha256(repr((name, setting, how, SEEDS, UPDATES, EVERY)).encode()).hexdigest()[:16]
-                part = ROOT / "build" / "language" / f"{name}-{key}.csv"
-                jobs[pool.submit(kept, part, record, name, setting)] = name, part
-        for job in tqdm(concurrent.futures.as_completed(jobs), total=len(jobs), desc="language"):
-            job.result()
-    (DATA / "language").mkdir(exist_ok=True)
-    for name in names:
-        table = pd.concat([job.result() for job, (of, _) in jobs.items() if of == name])
-        write_table(table, DATA / "language" / f"{name}.csv", float_format="%.5g")
-    write_checksums(names=[f"language/{name}.csv" for name in names])
-    for _, part in jobs.values():
+                parts.append(ROOT / "build" / "language" / f"{name}-{key}.csv")
+                jobs[name].append(pool.submit(kept, parts[-1], record, name, setting))
+        (DATA / "language").mkdir(exist_ok=True)
+        for name in names:  # each file as soon as its settings are there
+            table = pd.concat([job.result() for job in tqdm(jobs[name], desc=name)])
+            write_table(table, DATA / "language" / f"{name}.csv", float_format="%.5g")
+            write_checksums(names=[f"language/{name}.csv"])
+    for part in parts:
         part.unlink()
 
 
