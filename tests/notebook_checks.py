@@ -206,6 +206,3 @@ CHECKS = (
 )  # fmt: skip
 
 NOTEBOOKS = sorted((pathlib.Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-
-# The texts and data of these are being made anew: the numbers in their prose are known not to agree meanwhile.
-BEING_REWRITTEN = ("04_a2c_vs_ppo",)

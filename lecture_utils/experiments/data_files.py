@@ -28,16 +28,11 @@ def checked(name, folder=DATA, command="make data"):
 
 
 def read_table(path, columns, command="make data", skiprows=0, more=False):
-    """The CSV file at `path` as a DataFrame; ValueError unless it has rows, and exactly these columns, or more of them.
-
-    A log that was recorded before training told `kl_after` has NaN there; those of data/passes are.
-    """
+    """The CSV file at `path`; ValueError unless it has rows, and exactly these columns or, with `more`, others too."""
     try:
         table = pd.read_csv(path, skiprows=skiprows)
     except ValueError as error:  # pandas' own errors, and text that is none
         raise ValueError(f"{path} is not a table ({error}); `{command}` makes it again") from None
-    if set(table) < set(columns) <= {*table, "kl_after", "kl_after_median"}:
-        table = table.reindex(columns=columns)
     if table.empty or not (set(columns) <= set(table) if more else tuple(columns) == tuple(table)):
         raise ValueError(
             f"{path} has {len(table)} rows of columns {list(table.columns)}, not of {list(columns)}: made by another "

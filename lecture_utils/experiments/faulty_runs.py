@@ -4,13 +4,13 @@ All train from the same weights and on the same random numbers, so that the faul
 lecture_utils.experiments.faulty_runs` records them (data/faulty_runs.csv).
 """
 
-import numpy as np
 import pandas as pd
 import torch
 
 from lecture_utils import PPO, Hyperparameters, train
 from lecture_utils.experiments import museum
 from lecture_utils.experiments.data_files import DATA, checked, read_table, write_checksums, write_table
+from lecture_utils.experiments.statistics import two_digits
 from lecture_utils.training import LOG_COLUMNS
 
 FILE = "faulty_runs.csv"
@@ -92,12 +92,7 @@ def side_by_side(faults, folder=DATA):
     faults: dict of column -> one of FAULTS.
     """
     rows = read_table(checked(FILE, folder), COLUMNS).set_index("fault").drop(columns="run")
-    return pd.DataFrame({name: rows.loc[fault].median() for name, fault in faults.items()}).map(_two_digits)
-
-
-def _two_digits(x):
-    x = 0.0 if abs(x) < 1e-6 else x  # rounding errors of zero
-    return np.format_float_positional(x, precision=2, unique=False, fractional=False, trim="-")
+    return pd.DataFrame({name: rows.loc[fault].median() for name, fault in faults.items()}).map(two_digits)
 
 
 if __name__ == "__main__":

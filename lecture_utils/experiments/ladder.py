@@ -13,7 +13,7 @@ from lecture_utils import TUNED, TUNED_EPISODES, Hyperparameters, fixed_starts
 from lecture_utils.experiments.data_files import DATA, ROOT, write_checksums
 from lecture_utils.experiments.museum import BUGS
 from lecture_utils.experiments.optimal import optimal_returns
-from lecture_utils.experiments.statistics import interval, iqm
+from lecture_utils.experiments.statistics import interval, iqm, two_digits
 from lecture_utils.experiments.sweep import Setting, load_recorded, sweep
 from lecture_utils.pendulum import EPISODE_STEPS
 
@@ -46,7 +46,6 @@ DETAILS = {
 FORMS = {"abs": "|z|", "softplus": "softplus(z)", "free": "free of the state"}
 STARTS_AT = (0.1, 0.5, 2.0)
 FORM_RECIPES = {"lecture, drawn action": Hyperparameters(score_action="sampled"), "TUNED": TUNED}
-ROUNDING = 1e-6  # a number smaller than this is what rounding leaves of a zero
 CLOSE = 50.0  # points of regret; how long a run takes to get below is what the tables call samples and seconds
 SYMPTOMS = {
     "loss_v": "critic loss",
@@ -214,7 +213,7 @@ def _exhibit(log, setting, without):
     for column, name in SYMPTOMS.items():
         middle = sick[column].median()
         star = "" if well[column].min() <= middle <= well[column].max() else " *"
-        cells[name] = (f"{middle:.2g}" if abs(middle) > ROUNDING else "0") + star
+        cells[name] = two_digits(middle) + star
     if setting == without:
         return cells | {"cost": 0, "95 % interval": ""}
     final, other = regrets(log, setting)[:, -1], regrets(log, without)[:, -1]

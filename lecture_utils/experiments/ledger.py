@@ -1,8 +1,9 @@
-"""The claims ledger of notebook 04: what the lecture says, what was measured, and a verdict that follows from a rule.
+"""The claims ledger of notebook 04: what the lecture says, what was measured at its own settings, and where else.
 
-A claim becomes one or more numbers, each with the side of a threshold on which the claim has it. A number with a 95 %
-interval agrees with the claim where the whole interval lies on that side. A claim is supported where all its numbers
-agree, not supported where none does, and otherwise depends on what those numbers tell apart.
+A claim becomes one number with a 95 % interval over runs, and the range in which the claim has that number. The verdict
+is "supported" where the whole interval lies in the range, "contradicted" where all of it lies outside, and "undecided"
+where it lies across the range's end. `elsewhere` asks the same number of other settings, by the same rule. What holds
+by the construction of the code (`by_construction`) is no measurement, and stands apart.
 """
 
 import dataclasses
@@ -13,250 +14,322 @@ import numpy as np
 import pandas as pd
 
 from lecture_utils import A2C, PPO, checks, clipped_surrogate
-from lecture_utils.experiments.case_table import LECTURE_ROWS, SIGNS, case_table
+from lecture_utils.experiments.case_table import case_table, lecture_cases
 from lecture_utils.experiments.class_diff import additions
-from lecture_utils.experiments.fair_experiment import PASSES
+from lecture_utils.experiments.fair_experiment import FAR, PASSES
 from lecture_utils.experiments.statistics import interval, iqm
 
-MARGIN = 100.0  # points of return that count as a difference: a twelfth of the way from untrained to the optimum
-FIRST, EARLY, LATE, EPISODES = 50, 500, 250, 3000  # episodes: "early" for the clip, early learning, the end of training
-RARELY = 0.1  # share of samples below which the clip "rarely activates", and a run-away policy stays in the band
-UNIT_ENTROPY = 0.5 * math.log(2 * math.pi * math.e)  # nats, of a Gaussian with standard deviation 1
-NEVER = 0.05  # share of steps below which a score "never" falls
-CELLS = tuple((head, count) for head, counts in PASSES.items() for count in sorted(counts))
-
-
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    says: str
-    measures: tuple
-
-    @property
-    def verdict(self):
-        agree = [measure.agrees for measure in self.measures]
-        if len(set(agree)) == 1:
-            return "supported" if agree[0] else "not supported"
-        return "depends: not for " + "; ".join(x.what for x in self.measures if not x.agrees)
-
-
-def ledger(ppo, a2c, passes):
-    """The claims, measured: a list of Claim.
-
-    ppo, a2c: logs of the lecture's own settings (recordings.load_log). passes: the fair experiment (load_passes).
-    """
-    return [
-        Claim("Both algorithms run with identical hyperparameters.", (fields_that_differ(),)),
-        Claim("Early learning is comparable.", (
-            comparable("5 passes against 2", mean(ppo, 0, EARLY), mean(a2c, 0, EARLY)),
-            *(comparable(name(*which), cell(passes, "PPO", *which, 0, EARLY), cell(passes, "A2C", *which, 0, EARLY))
-              for which in CELLS if which[1] == 2),
-        )),
-        Claim("The clip rarely activates early.", (
-            *(estimate(f"share outside, episodes 0 to 49, {name('abs', count)}",
-                        cell(passes, "PPO", "abs", count, 0, FIRST, "clip_fraction"), (0, RARELY), 2)
-              for count in (2, 10)),
-        )),
-        Claim("PPO reaches a higher asymptote.", (
-            higher("5 passes against 2", last(ppo), last(a2c)),
-            *(higher(name(*which), final(passes, "PPO", *which), final(passes, "A2C", *which))
-              for which in CELLS),
-        )),
-        Claim("PPO has less variance.", (
-            spread("5 passes against 2", last(a2c), last(ppo)),
-            *(spread(name(*which), final(passes, "A2C", *which), final(passes, "PPO", *which))
-              for which in CELLS),
-        )),
-        Claim("Ten passes destabilise A2C.", (
-            difference("10 passes against 5", final(passes, "A2C", "abs", 10), final(passes, "A2C", "abs", 5),
-                        (-math.inf, -MARGIN)),
-            difference("10 passes against 2", final(passes, "A2C", "abs", 10), final(passes, "A2C", "abs", 2),
-                        (-math.inf, -MARGIN)),
-        )),
-        Claim("Ten passes are safe for PPO.", (
-            difference("10 passes against 5", final(passes, "PPO", "abs", 10), final(passes, "PPO", "abs", 5),
-                        (-MARGIN, math.inf)),
-            difference("10 passes against 2", final(passes, "PPO", "abs", 10), final(passes, "PPO", "abs", 2),
-                        (-MARGIN, math.inf)),
-        )),
-        Claim("Outside the band the gradient vanishes, so the policy cannot run away.", (
-            *(estimate(f"share outside, {name('abs', count)}",
-                        cell(passes, "PPO", "abs", count, 0, EPISODES, "clip_fraction"), (0, RARELY), 2)
-              for count in (2, 10)),
-            *(kl_ratio(passes, count) for count in (2, 10)),
-            width(passes, 10),
-        )),
-        Claim("The min admits guaranteed improvement only.", (falls(passes),)),
-        Claim("Four cases describe the clip.", (covered(),)),
-        Claim("No KL, no second order: a clamp and a min.", (other_operations(),)),
-        Claim("PPO adds exactly three things to A2C.", (added(),)),
-    ]  # fmt: skip
-
-
-def verdicts(claims):
-    """The ledger in short, as a DataFrame: one row a claim, numbered from 1."""
-    rows = [{"the lecture says": claim.says, "verdict": claim.verdict} for claim in claims]
-    return pd.DataFrame(rows, index=range(1, len(claims) + 1))
-
-
-def table(claims):
-    """The ledger in full, as a DataFrame: one row a number, with its claim's; the claim stands in the first."""
-    rows = [
-        {
-            "the lecture says": claim.says if first else "",
-            "number": measure.what,
-            "claimed": _side(measure),
-            "measured": _format(measure.value, measure),
-            "95 % interval": "counted" if measure.bounds is None else
-            " to ".join(_format(bound, measure) for bound in measure.bounds),
-            "agrees": "yes" if measure.agrees else "no",
-        }
-        for claim in claims
-        for first, measure in zip([True] + [False] * len(claim.measures), claim.measures, strict=False)
-    ]  # fmt: skip
-    claim_numbers = [i for i, claim in enumerate(claims, 1) for _ in claim.measures]
-    return pd.DataFrame(rows, index=claim_numbers)
-
-
-def _side(measure):
-    low, high = measure.claimed
-    if low == high:
-        return _format(low, measure)
-    if high == math.inf:
-        return f"above {_format(low, measure)}"
-    if low in (0, -math.inf):
-        return f"below {_format(high, measure)}"
-    return f"{_format(low, measure)} to {_format(high, measure)}"
-
-
-def _format(value, measure):
-    return f"{value:,.{measure.digits}f}"
+EARLY, LATE, EPISODES = 500, 250, 3000  # episodes: "the first few hundred", the end, all
+BLOCK = 50  # episodes of one mean of a curve
+MARGIN = 100.0  # points of return
+RARELY = 0.1  # share of samples
+SELDOM = 0.05  # share of updates
+# Those that the lecture names in parentheses:
+NAMED = ("gamma", "gae_lambda", "entropy_coef", "actor_lr", "critic_lr", "minibatch_size")
+OWN = {"A2C": 5, "PPO": 2}  # the lecture's passes; it scores the cut action, and its standard deviation is |z|
+STATISTICS = {"interquartile mean": iqm, "mean": np.mean, "median": np.median}  # of the runs; the first is the ledger's
 
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    """One number of a claim: its value, its 95 % interval, the range in which the claim has it.
+    """A number, its 95 % interval (low, high), and the range (low, high) in which the claim has it."""
 
-    bounds is None where the number is counted, not estimated.
-    """
-
-    what: str
+    where: str  # the setting
     value: float
-    bounds: tuple | None
-    claimed: tuple  # (low, high): the claim has the number between the two
+    bounds: tuple
+    claimed: tuple
     digits: int = 0
 
     @property
-    def agrees(self):
-        low, high = self.bounds or (self.value, self.value)
-        return bool(self.claimed[0] <= low and high <= self.claimed[1])
+    def verdict(self):
+        (low, high), (least, most) = self.bounds, self.claimed
+        if least <= low and high <= most:
+            return "supported"
+        return "contradicted" if high < least or low > most else "undecided"
+
+    def __str__(self):
+        value, low, high = (f"{x:,.{self.digits}f}" for x in (self.value, *self.bounds))
+        return f"{value} [{low}, {high}]"
 
 
-def mean(log, first, last, column="reward"):
-    """Each run's mean of a column over the episodes from `first` up to, not including, `last`."""
-    return log[(log.episode >= first) & (log.episode < last)].groupby("run")[column].mean().to_numpy()
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """says: the lecture's words. number: what is measured. threshold: why its range is the claim's. own: a Measure."""
+
+    says: str
+    number: str
+    threshold: str
+    sentence: str  # what was found, with {} for the Measure at the lecture's settings
+    own: Measure
+    elsewhere: tuple  # Measures
+
+    @property
+    def verdict(self):
+        return self.own.verdict
+
+    @property
+    def found(self):
+        return self.sentence.format(self.own)
+
+    @property
+    def other_places(self):
+        """Such as "2 supported, 1 undecided: drawn action, 5 passes"."""
+        parts = []
+        for verdict in ("supported", "undecided", "contradicted"):
+            places = [measure.where for measure in self.elsewhere if measure.verdict == verdict]
+            parts += [f"{verdict}: {', '.join(_joined(places))}"] if places else []
+        return "; ".join(parts)
 
 
-def last(log):
-    """Each run's mean return over the last 250 episodes of a log."""
-    return mean(log, log.episode.max() + 1 - LATE, math.inf)
+def _joined(places):
+    """ "drawn action, 2 passes" and "drawn action, 5 passes" as "drawn action, 2 and 5 passes"."""
+    kinds = {}
+    for place in places:
+        kind, _, counts = place.rpartition(", ")
+        kinds.setdefault(kind, []).append(counts.removesuffix(" passes").removesuffix(" pass"))
+    return [f"{kind} ({', '.join(counts)})" for kind, counts in kinds.items()]
 
 
-def cell(passes, algorithm, std_head, count, first, last, column="reward"):
-    """As mean, for one setting of the fair experiment."""
-    chosen = (passes.algorithm == algorithm) & (passes.std_head == std_head) & (passes.passes == count)
-    return mean(passes[chosen], first, last, column)
+class Runs:
+    """The recorded runs, by setting. ppo, a2c: the lecture's logs (recordings.load_log); passes: load_passes()."""
+
+    def __init__(self, ppo, a2c, passes, statistic=iqm):
+        self.own, self.statistic = {"PPO": _blocks(ppo), "A2C": _blocks(a2c)}, statistic
+        self.cells = dict(list(passes.groupby(["algorithm", "std_head", "scored", "passes"])))
+
+    def of(self, setting):
+        """The rows of an algorithm at the lecture's settings ("PPO"), or of a cell of the fair experiment (a tuple)."""
+        return self.own[setting] if isinstance(setting, str) else self.cells[setting]
+
+    def mean(self, setting, first, last, column="reward"):
+        """(R,) means of a column over the episodes from `first` up to, not including, `last`."""
+        rows = self.of(setting)
+        rows = rows[(rows.episode >= first) & (rows.episode < last)]
+        return rows.groupby("run")[column].mean().to_numpy()
+
+    def end(self, setting):
+        return self.mean(setting, EPISODES - LATE, EPISODES)
+
+    def dip(self, setting):
+        """(R,) largest fall within a curve of 50-episode means: the highest point before, minus the point."""
+        curves = self.of(setting).pivot_table(index="run", columns="episode", values="reward").to_numpy()
+        return (np.maximum.accumulate(curves, axis=1) - curves).max(axis=1)
+
+    def one(self, where, x, claimed, digits=0):
+        return Measure(where, float(self.statistic(x)), interval(x, statistic=self.statistic), claimed, digits)
+
+    def difference(self, where, x, y, claimed):
+        def statistic(x, y, axis=0):
+            return self.statistic(x, axis=axis) - self.statistic(y, axis=axis)
+
+        return Measure(where, float(statistic(x, y)), interval((x, y), statistic=statistic), claimed)
+
+    def quotient(self, where, x, y, claimed):
+        def statistic(x, y, axis=0):
+            return self.statistic(x, axis=axis) / self.statistic(y, axis=axis)
+
+        return Measure(where, float(statistic(x, y)), interval((x, y), statistic=statistic), claimed, digits=1)
 
 
-def final(passes, algorithm, std_head, count):
-    """Each run's mean return over the last 250 episodes of one setting of the fair experiment."""
-    return cell(passes, algorithm, std_head, count, EPISODES - LATE, EPISODES)
+def _blocks(log):
+    """A log of train in means of 50 episodes, as the fair experiment's is."""
+    log = log.assign(episode=log.episode // BLOCK * BLOCK)
+    return log.groupby(["run", "episode"], as_index=False).mean(numeric_only=True)
 
 
-def name(std_head, count):
-    """Such as "2 passes" (of the lecture's recipe) or "2 passes, softplus"."""
-    return f"{count} {'pass' if count == 1 else 'passes'}" + (", softplus" if std_head == "softplus" else "")
+def _cells(*counts, heads=PASSES):
+    """(where, the cell without its algorithm) of the fair experiment, in the order of the tables."""
+    return [
+        (f"{_kind(head, scored)}, {count} {'pass' if count == 1 else 'passes'}", (head, scored, count))
+        for head in heads
+        for scored in ("cut", "drawn")
+        for count in sorted(counts or PASSES[head])
+        if count in PASSES[head]
+    ]
 
 
-def _difference(x, y, axis=0):
-    """Interquartile mean of x minus that of y, along `axis`."""
-    return iqm(x, axis) - iqm(y, axis)
+def _kind(head, scored):
+    return f"{scored} action" + (", softplus" if head == "softplus" else "")
 
 
-def _spread(x, y, axis=0):
-    """Standard deviation of x over that of y, along `axis`."""
-    return np.std(x, axis=axis, ddof=1) / np.std(y, axis=axis, ddof=1)
+def ledger(ppo, a2c, passes, statistic=iqm):
+    """The measured claims: a list of Claim.
+
+    ppo, a2c: logs of the lecture's own settings (recordings.load_log). passes: the fair experiment (load_passes).
+    statistic: of the runs, one of STATISTICS' values; the ledger's own is the interquartile mean.
+    """
+    runs = Runs(ppo, a2c, passes, statistic)
+    higher = (0, math.inf)
+    cells = _cells()
+
+    def against(measure, of, claimed):
+        """PPO against A2C, at the lecture's own passes and at equal passes in every cell."""
+        own = measure("5 passes of A2C, 2 of PPO", of("PPO"), of("A2C"), claimed)
+        return own, tuple(measure(where, of(("PPO", *cell)), of(("A2C", *cell)), claimed) for where, cell in cells)
+
+    def ten_for_five(algorithm, of, claimed):
+        pairs = {
+            _kind(*kind): (of((algorithm, *kind, 10)), of((algorithm, *kind, 5)))
+            for kind in (("abs", "cut"), ("abs", "drawn"))
+        }
+        own, *others = (runs.difference(f"{kind}, 10 passes", *pair, claimed) for kind, pair in pairs.items())
+        return own, tuple(others)
+
+    def early(setting):
+        return runs.mean(setting, 0, EARLY)
+
+    def outside(setting):
+        return runs.mean(setting, 0, EARLY, "clip_fraction")
+
+    def far(setting):
+        return runs.mean(setting, 0, EPISODES, "far")
+
+    own_cell = ("abs", "cut", OWN["PPO"])
+    others = [(where, cell) for where, cell in cells if cell != own_cell]
+    return [
+        Claim(
+            "Early learning is comparable. For the first few hundred episodes, both collect mostly random rollouts",
+            f"PPO minus A2C, mean return of episodes 0 to {EARLY - 1}",
+            f"within {MARGIN:.0f} points, a twelfth of the way from an untrained policy to the optimum, "
+            "which a reader of the curves would not notice",
+            "PPO is ahead by {} points.",
+            *against(runs.difference, early, (-MARGIN, MARGIN)),
+        ),
+        Claim(
+            "and the clip rarely activates",
+            f"share of PPO's samples outside the band, mean of episodes 0 to {EARLY - 1}",
+            f"below {RARELY:g}: nine samples of ten are treated as without a clip",
+            "Share of the samples outside the band: {}.",
+            runs.one("2 passes", outside("PPO"), (0, RARELY), 3),
+            tuple(runs.one(where, outside(("PPO", *cell)), (0, RARELY), 3) for where, cell in others),
+        ),
+        Claim(
+            "PPO reaches a higher asymptote",
+            f"PPO minus A2C, mean return of the last {LATE} episodes",
+            "above 0: higher by whatever amount",
+            "PPO ends higher by {} points.",
+            *against(runs.difference, runs.end, higher),
+        ),
+        Claim(
+            "with less variance. [A2C] occasionally takes a step that invalidates its own advantage estimates and the "
+            "reward curve dips",
+            f"largest dip within a run's curve of {BLOCK}-episode means, A2C over PPO",
+            "above 1: A2C's are deeper",
+            "A2C's largest dip is {} times PPO's.",
+            *against(lambda where, x, y, claimed: runs.quotient(where, y, x, claimed), runs.dip, (1, math.inf)),
+        ),
+        Claim(
+            "If you re-ran A2C with 10 inner passes instead of 5, you would see training destabilize",
+            f"A2C, 10 passes minus 5, mean return of the last {LATE} episodes",
+            f"worse by {MARGIN:.0f} points or more",
+            "A2C's end changes by {} points.",
+            *ten_for_five("A2C", runs.end, (-math.inf, -MARGIN)),
+        ),
+        Claim(
+            "PPO's clip means the same change is safe",
+            f"PPO, 10 passes minus 5, mean return of the last {LATE} episodes",
+            f"not worse by {MARGIN:.0f} points",
+            "PPO's end changes by {} points.",
+            *ten_for_five("PPO", runs.end, (-MARGIN, math.inf)),
+        ),
+        Claim(
+            "(and usually helpful, since you reuse each rollout more)",
+            f"PPO, 10 passes minus 5, mean return of episodes 0 to {EARLY - 1}",
+            "above 0: reuse shows in the speed of learning",
+            "PPO's first 500 episodes change by {} points.",
+            *ten_for_five("PPO", early, higher),
+        ),
+        Claim(
+            "The gradient automatically vanishes once r leaves the band in the wrong direction, so the optimizer can "
+            "safely run multiple epochs [...] without blowing up the policy",
+            f"share of PPO's updates that move the policy by more than {FAR:g} nat (exact KL)",
+            f"below {SELDOM:g}; {FAR:g} nat is a mean action moved by 1.4 standard deviations",
+            "Share of the updates beyond 1 nat: {}.",
+            runs.one("2 passes", far(("PPO", *own_cell)), (0, SELDOM), 3),
+            tuple(runs.one(where, far(("PPO", *cell)), (0, SELDOM), 3) for where, cell in others),
+        ),
+    ]
 
 
-def _quotient(x, y, axis=0):
-    """Interquartile mean of x over that of y, along `axis`."""
-    return iqm(x, axis) / iqm(y, axis)
+def verdicts(claims):
+    """The ledger in short, as a DataFrame: one row a claim, numbered from 1."""
+    rows = [
+        {
+            "the lecture says": x.says,
+            "range": _side(*x.own.claimed),
+            "found": x.found,
+            "verdict": x.verdict,
+            "elsewhere": x.other_places,
+        }
+        for x in claims
+    ]  # fmt: skip
+    return pd.DataFrame(rows, index=range(1, len(claims) + 1))
 
 
-def of_two(what, x, y, statistic, claimed, digits=0):
-    return Measure(what, float(statistic(x, y)), interval((x, y), statistic=statistic), claimed, digits)
+def table(claims):
+    """The ledger in full, as a DataFrame: one row a number; the first of each claim is at the lecture's settings."""
+    rows = [
+        {
+            "claim": number,
+            "number": claim.number,
+            "setting": f"the lecture's: {measure.where}" if measure is claim.own else measure.where,
+            "the claim has it": _side(*measure.claimed),
+            "measured": f"{measure.value:,.{measure.digits}f}",
+            "95 % interval": " to ".join(f"{bound:,.{measure.digits}f}" for bound in measure.bounds),
+            "verdict": measure.verdict,
+        }
+        for number, claim in enumerate(claims, 1)
+        for measure in (claim.own, *claim.elsewhere)
+    ]
+    return pd.DataFrame(rows)
 
 
-def comparable(label, ppo, a2c):
-    return of_two(f"PPO minus A2C, episodes 0 to {EARLY - 1}, {label}", ppo, a2c, _difference, (-MARGIN, MARGIN))
+def _side(low, high):
+    if high == math.inf:
+        return f"above {low:g}"
+    return f"below {high:g}" if low in (0, -math.inf) else f"{low:g} to {high:g}"
 
 
-def higher(label, ppo, a2c):
-    return of_two(f"PPO minus A2C, last {LATE} episodes, {label}", ppo, a2c, _difference, (0, math.inf))
+def by_statistic(ppo, a2c, passes):
+    """The verdicts at the lecture's settings with each of STATISTICS: a DataFrame, one row a claim, numbered from 1."""
+    columns = {
+        name: [claim.verdict for claim in ledger(ppo, a2c, passes, statistic)] for name, statistic in STATISTICS.items()
+    }
+    return pd.DataFrame(columns, index=range(1, len(next(iter(columns.values()))) + 1)).rename_axis("claim")
 
 
-def spread(label, a2c, ppo):
-    return of_two(f"spread of A2C's runs over PPO's, {label}", a2c, ppo, _spread, (1, math.inf), 1)
-
-
-def difference(label, x, y, claimed):
-    return of_two(f"last {LATE} episodes, {label}", x, y, _difference, claimed)
-
-
-def kl_ratio(passes, count):
-    x, y = (cell(passes, algorithm, "abs", count, 0, EPISODES, "approx_kl") for algorithm in ("PPO", "unclipped"))
-    return of_two(f"KL an update over that without the clip, {name('abs', count)}", x, y, _quotient, (0, 1), 2)
-
-
-def width(passes, count):
-    """The standard deviation at the end, from the mean entropy. The claim has it below the torque limit, 2 N m."""
-    std = np.exp(cell(passes, "PPO", "abs", count, EPISODES - LATE, EPISODES, "loss_ent") - UNIT_ENTROPY)
-    return estimate(f"std at the end (N m), {name('abs', count)} (added after seeing it)", std, (0, 2.0), 0)
-
-
-def estimate(what, x, claimed, digits=0):
-    return Measure(what, float(iqm(x)), interval(x, statistic=iqm), claimed, digits)
-
-
-def falls(passes):
-    chosen = passes[(passes.algorithm == "PPO") & (passes.std_head == "abs") & (passes.passes == 2)]
-    scores = chosen.dropna(subset="score_sampled").pivot_table(index="run", columns="episode", values="score_sampled")
-    falls = (np.diff(scores, axis=1) < 0).mean(axis=1)
-    what = "share of steps of 250 episodes after which the score on the same starts is lower"
-    return Measure(what, float(falls.mean()), interval(falls), (0, NEVER), 2)
-
-
-def fields_that_differ():
+def by_construction():
+    """What the lecture says of the code and of the formula, counted in ours: a DataFrame, one row a sentence."""
     ours, theirs = (dataclasses.asdict(agent.default) for agent in (PPO, A2C))
     differ = [name for name in ours if ours[name] != theirs[name]]
-    return Measure(f"fields that differ: {', '.join(differ)}", len(differ), None, (0, 0))
-
-
-def covered():
-    cases = case_table(clip=0.2)
-    points = list(zip(cases.advantage, cases.ratio, strict=True))
+    rows_right, cases = lecture_rows_right(), case_table(clip=0.2)
+    below = (cases.objective <= cases.unclipped).sum()
     rows = [
-        (SIGNS[sign], *(offset + epsilons * 0.2 for offset, epsilons in ends)) for _, sign, _, *ends in LECTURE_ROWS
+        ("both with identical hyperparameters (gamma, lambda, entropy, actor lr, critic lr, mini-batch)",
+         f"{sum(ours[name] == theirs[name] for name in NAMED)} of the {len(NAMED)} named are equal; "
+         f"beside them differ: {', '.join(differ)}, as the lecture's table of the two says"),
+        ("this is the pessimistic bound",
+         f"at most the unclipped surrogate in {below} of {len(cases)} cases; it is no bound on the return"),
+        ("the four cases of what the clip does",
+         f"{sum(rows_right)} of {len(rows_right)} rows are right; a ratio between 1 and the edge beyond it has no row"),
+        ("no KL constraint, no second-order optimization: just a hard clamp and a min",
+         f"{len(other_operations())} other operations in the objective"),
+        ("the PPO class adds exactly three things", f"{len(additions(A2C, PPO))} additions in the diff of the classes"),
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["the lecture says", "in this code"])
+
+
+def lecture_rows_right():
+    """Of each row of the lecture's case table, whether the gradient is what it says, at ratios across its range."""
+    says = {"already": ["0"], "still": ["1", "-1"]}
+    rows = lecture_cases(clip=0.2)
+    return [
+        gradient in says["already" if "already" in case else "still"]
+        for case, gradient in zip(rows.case, rows.gradient, strict=True)
     ]
-    covered = [any(s == a and low < r < high for s, low, high in rows) for a, r in points]
-    return Measure(f"entries of the complete table covered, of {len(cases)}", sum(covered), None, (len(cases),) * 2)
 
 
 def other_operations():
     """What the objective calls on tensors, from its bytecode, besides the two operations of the claim."""
     names = {i.argval for i in dis.get_instructions(clipped_surrogate) if i.opname in ("LOAD_ATTR", "LOAD_METHOD")}
-    others = names - {"min", "clamp"} - set(vars(checks))  # what checks the arguments computes nothing
-    return Measure("operations in the objective besides min and clamp", len(others), None, (0, 0))
-
-
-def added():
-    return Measure("additions in the diff of the classes", len(additions(A2C, PPO)), None, (3, 3))
+    return names - {"min", "clamp"} - set(vars(checks))  # what checks the arguments computes nothing

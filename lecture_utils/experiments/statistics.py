@@ -13,6 +13,7 @@ from scipy.stats import DegenerateDataWarning, bootstrap, trim_mean
 from lecture_utils import checks
 
 NUMBERS_AT_ONCE = 4_000_000  # resampled at a time: 32 MB
+ROUNDING = 1e-6  # a number smaller than this is what rounding leaves of a zero
 
 
 def iqm(x, axis=0):
@@ -95,3 +96,9 @@ def _numbers(name, values):
     if not values.size or not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite numbers, at least one, got {values}")
     return values
+
+
+def two_digits(x):
+    """A number as text with two significant digits and without an exponent; what rounding leaves of a zero is "0"."""
+    x = 0.0 if abs(x) < ROUNDING else x
+    return np.format_float_positional(x, precision=2, unique=False, fractional=False, trim="-")

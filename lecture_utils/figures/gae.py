@@ -25,7 +25,7 @@ def weights(gamma, lambdas, steps=30):
     figure, axes = new_figure(width=7.0, height=3.2)
     for gae_lambda in lambdas:
         weight = (gamma * gae_lambda) ** np.arange(steps + 1.0)
-        axes.plot(weight, **_look(gae_lambda), markevery=3, markersize=5, label=rf"$\lambda$ = {gae_lambda:g}")
+        axes.plot(weight, **_look(gae_lambda), markersize=4, label=rf"$\lambda$ = {gae_lambda:g}")
     axes.set(xlabel="$l$ (steps ahead)", ylabel=r"weight $(\gamma\lambda)^l$", ylim=(-0.03, 1.05))
     axes.legend(frameon=False)
     return figure

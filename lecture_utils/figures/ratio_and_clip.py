@@ -36,7 +36,7 @@ def return_and_surrogate(theta, returns, surrogates, old):
     """The return and the surrogate over the policy's parameter, (N,) arrays; old: where the batch was collected."""
     figure, ax = new_figure(width=6.5, height=3.6)
     ax.plot(theta, returns, color=PALETTE["blue"], linestyle="-", label="return J (all episodes of the new policy)")
-    ax.plot(theta, surrogates, color=PALETTE["orange"], linestyle="--", label="surrogate (states of the old policy)")
+    ax.plot(theta, surrogates, color=PALETTE["orange"], linestyle="--", label="return of the old policy + surrogate")
     ax.plot(old, np.interp(old, theta, returns), "o", color=PALETTE["black"], markersize=9, label="old policy")
     ax.set(xlabel="probability of a push, θ", ylabel="sum of rewards of an episode")
     ax.legend(fontsize=10, loc="upper left")
@@ -98,26 +98,6 @@ def _plain_ticks(axis, ticks):
     """Ticks of a log scale as plain numbers."""
     axis.set_ticks(list(ticks), [f"{tick:.3g}" for tick in ticks])
     axis.set_ticks([], minor=True)
-
-
-@fixed_settings()
-def objective_and_gradient(advantage, clip):
-    """Objective (top) and its gradient in r (below), one column for each sign of A, with the clip alone beside the min.
-
-    advantage: a number above 0, taken with both signs. clip: epsilon. Returns a Figure.
-    """
-    figure, axes = new_figure(2, 2, width=8.0, height=5.4, sharex=True)
-    for column, signed in zip(axes.T, (advantage, -advantage), strict=True):
-        draw_objective(column[0], signed, clip)
-        draw_gradient(column[1], signed, clip)
-        column[0].set_title(f"A = {_signed(signed)}")
-        column[1].set_xlabel(RATIO_LABEL)
-        column[0].axvline(1, color=PALETTE["grey"], linewidth=0.8)
-    axes[0, 0].set_ylabel("objective")
-    axes[1, 0].set_ylabel("gradient, d objective / dr")
-    axes[0, 0].legend(loc="upper left", fontsize=9)
-    axes[1, 0].legend(loc="lower left", fontsize=9)
-    return figure
 
 
 @fixed_settings()

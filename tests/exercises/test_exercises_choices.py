@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lecture_utils import exercises
-from lecture_utils.exercises.a2c_vs_ppo import NUMBERS_OF_RUNS, QUESTIONS, share_found
+from lecture_utils.exercises.a2c_vs_ppo import NUMBERS_OF_RUNS, POWER, QUESTIONS, share_found
 from lecture_utils.exercises.details_that_matter import _bug
 from lecture_utils.exercises.gae import _as_good_as_the_best
 from lecture_utils.exercises.verdict import NOT_ATTEMPTED, RIGHT, WRONG
@@ -104,6 +104,9 @@ def test_number_of_runs():
     verdicts = {runs: exercises.check_number_of_runs(runs) for runs in (*NUMBERS_OF_RUNS, 3, "many", True)}
     assert [runs for runs, verdict in verdicts.items() if verdict.status == RIGHT] == [32]
     assert "too few" in verdicts[4].mistake
+    draws = [share_found(runs, 40_000, np.random.default_rng(seed)) for runs in (16, 32) for seed in range(5)]
+    assert max(draws[:5]) < POWER - 0.005
+    assert min(draws[5:]) > POWER + 0.005
     with pytest.raises(ValueError, match="one of"):
         share_found(3)
 

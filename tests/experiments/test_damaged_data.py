@@ -201,7 +201,7 @@ def test_pickled_code_is_refused_and_not_run(file, tmp_path):
 
 
 def test_an_experiment_of_another_recipe_is_named(whole):
-    path = whole / "passes" / "abs_2.csv"
+    path = whole / "passes" / "abs_2_cut.csv"
     before, sums = path.read_text(), (whole / CHECKSUMS).read_text()
     path.write_text(before.replace('"clip": 0.2', '"clip": 0.3', 1))
     sum_again(path)

@@ -68,6 +68,18 @@ class Slow(PPO):
         return super().update(rollout)
 
 
+class Patient(PPO):
+    """Stands still until the file that GO names is there, at most a minute; only in a process that has been told GO."""
+
+    def update(self, rollout):
+        end = time.monotonic() + 60
+        while "GO" in os.environ and not os.path.exists(os.environ["GO"]):
+            if time.monotonic() > end:
+                raise TimeoutError("nobody said go")
+            time.sleep(0.01)
+        return super().update(rollout)
+
+
 class Told(sweep_progress.tqdm):
     """A bar that remembers where it stood, and where it stood when a line was written."""
 
@@ -92,6 +104,10 @@ def told(monkeypatch):
 
 def set_victim(path):
     os.environ["MORTAL"] = str(path)
+
+
+def set_go(path):
+    os.environ["GO"] = str(path)
 
 
 def save_always():
@@ -317,9 +333,15 @@ def test_a_worker_that_dies_costs_nothing_but_time(cluster, tmp_path):
     np.testing.assert_allclose(mortal.reward, other.reward, rtol=1e-5)
 
 
-def test_a_setting_that_fails_is_told_at_once_and_does_not_stop_the_others(cluster, tmp_path, told, capsys):
+def test_a_setting_that_fails_is_told_at_once_and_does_not_stop_the_others(
+    cluster, tmp_path, told, monkeypatch, capsys
+):
+    go = tmp_path / "go"
+    cluster.run(set_go, go)
+    write = told.write
+    monkeypatch.setattr(told, "write", lambda bar, line: (write(bar, line), go.touch()))  # before, the other one stands
     with pytest.raises(RuntimeError, match=r"1 of 2 settings failed.*planted"):
-        sweep({"failing": tiny(agent=Failing), "other": tiny(agent=Slow)}, tmp_path, seeds=SEEDS, client=cluster)
+        sweep({"failing": tiny(agent=Failing), "other": tiny(agent=Patient)}, tmp_path, seeds=SEEDS, client=cluster)
     ((line, episodes),) = told.latest.wrote
     assert line == "failing failed: ArithmeticError('planted')"
     assert episodes < 6, "told when the other one had ended"

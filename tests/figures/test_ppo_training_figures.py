@@ -1,5 +1,8 @@
 """Maps over states and the panels of diagnostics: labelled, and showing the numbers they were given."""
 
+import json
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -65,3 +68,12 @@ def test_the_panel_of_the_kl_shows_both_and_tells_them_apart(log):
     blocks = log[log.episode < 100].groupby("run").approx_kl.median()
     assert along.get_ydata()[0] == pytest.approx(blocks.median())
     assert (after.get_ydata() > along.get_ydata()).all()  # a mean along the update is smaller than its end
+
+
+def test_the_loop_has_about_as_many_lines_as_the_notebook_says():
+    path = pathlib.Path(__file__).parents[2] / "notebooks" / "03_ppo_training.ipynb"
+    cells = {cell["id"]: "".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]}
+    taught = "network", "agent-class", "policy", "act", "collect", "prepare", "loss", "descend", "step", "update"
+    loop = [line for name in (*taught, "plain-live") for line in cells[name].splitlines() if line.strip()]
+    assert "about seventy lines" in next(iter(cells.values()))
+    assert 65 <= len(loop) <= 75

@@ -147,7 +147,6 @@ FIGURE = {  # a public function that returns a figure: a call of it with made-up
     "ratio_and_clip.steps_on_objective": lambda: ratio_and_clip.steps_on_objective([1.0, 1.1, 1.3], 1.0, clip=0.2),
     "ratio_and_clip.climbs": lambda: ratio_and_clip.climbs({"one": WAVE, "two": 1 / WAVE}, clip=0.2),
     "ratio_and_clip.over_passes": lambda: ratio_and_clip.over_passes({"one": OVER_PASSES}, {"KL": ("KL (nats)", True)}),
-    "ratio_and_clip.objective_and_gradient": lambda: ratio_and_clip.objective_and_gradient(1.0, 0.2),
     "ratio_and_clip.six_cases": lambda: ratio_and_clip.six_cases(0.2),
     "ratio_and_clip.one_case": lambda: ratio_and_clip.one_case(1.0, 0.2, 0.9),
     "loop.loop": lambda: loop.loop("collect"),

@@ -17,7 +17,7 @@ import nbclient
 import nbformat
 import notebook_checks
 import pytest
-from notebook_checks import BEING_REWRITTEN, NOTEBOOKS
+from notebook_checks import NOTEBOOKS
 from numbers_in_prose import unchecked
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -126,9 +126,7 @@ def differing(stored, outcome):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS[::-1], ids=lambda path: path.stem)  # the longest are among the last
-def test_same_text_every_time_and_nothing_written(path, checkout, request):
-    if path.stem in BEING_REWRITTEN:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="its data and texts are being made anew"))
+def test_same_text_every_time_and_nothing_written(path, checkout):
     notebook = nbformat.read(path, as_version=4)
     changing, outcome = run_twice(notebook, checkout[0] / "notebooks", checkout)
     assert changing == []
