@@ -22,6 +22,9 @@ EXERCISES = {
     "5.1": ("scored action", "check_scored_action"),
     "5.2": ("normalised advantages", "check_normalize"),
     "5.3": ("planted bug", "check_bug"),
+    "7.1": ("group advantage", "check_group_advantage"),
+    "7.2": ("two clips", "check_two_clips"),
+    "7.3": ("estimators of KL", "check_estimators"),
 }
 
 NOT_ATTEMPTED, RIGHT, WRONG = "not attempted", "right", "wrong"

@@ -11,6 +11,7 @@ from lecture_utils.exercises.a2c_vs_ppo import INTERVAL
 from lecture_utils.exercises.details_that_matter import NORMALIZE, SCORED_ACTION
 from lecture_utils.exercises.gae import GAE, MENDED_GAE, NEXT_VALUE
 from lecture_utils.exercises.judge import CHANGED, CONSTANT, NOTHING, judge
+from lecture_utils.exercises.language import GROUP_ADVANTAGE, TWO_CLIPS
 from lecture_utils.exercises.ppo_training import LOSS, UPDATE
 from lecture_utils.exercises.ratio_and_clip import CLIPPED_SURROGATE, MENDED_LOSS
 from lecture_utils.exercises.verdict import EXERCISES, NOT_ATTEMPTED, RIGHT, WRONG, right
@@ -25,6 +26,8 @@ CHECKERS = {
     exercises.check_interval: INTERVAL,
     exercises.check_scored_action: SCORED_ACTION,
     exercises.check_normalize: NORMALIZE,
+    exercises.check_group_advantage: GROUP_ADVANTAGE,
+    exercises.check_two_clips: TWO_CLIPS,
 }
 RETURNS_ARRAYS = [checker for checker in CHECKERS if checker is not exercises.check_update]
 
