@@ -11,8 +11,7 @@ import math
 import pandas as pd
 import torch
 
-from lecture_utils.experiments.brackets import at_update, difference, estimator_gradient, load_language
-from lecture_utils.experiments.brackets import std_weight as std_weight_of
+from lecture_utils.experiments.brackets import at_update, difference, estimator_gradient, load_language, std_weight
 from lecture_utils.experiments.data_files import DATA
 from lecture_utils.experiments.ledger import Measure
 from lecture_utils.experiments.statistics import interval
@@ -86,70 +85,57 @@ def _exact(where, value, claimed, digits=2):
 
 def ledger(folder=DATA):
     """The claims, a list of Claim. folder: where language/*.csv lie."""
-    log = {
-        name: load_language(name, folder) for name in ("methods", "passes", "clip_higher", "kl", "ratio", "imperfect")
-    }
-    methods = with_objective(log["methods"])
+    methods, imperfect = with_objective(load_language("methods", folder)), load_language("imperfect", folder)
     above, below = (0, math.inf), (-math.inf, 0)
     right = (completion_log_probs(reference())[0].exp() * task.reward_table()).sum(-1)
-    weights = std_weight_of(right.numpy(), Recipe().group)
-    growth = _growth(methods, "RLOO", "alike")
+    weights, estimators = std_weight(right.numpy(), Recipe().group), estimator_table()
+    no_loss = f"at least -{LITTLE}, a hundredth of a right text"
+    pays = "above 0.95, nearly the same direction"
 
-    def change(setting, claimed):
-        mean, *bounds = _growth(log["imperfect"], setting, "true_reward")
+    def against_ppo(name):
+        return _difference(name, methods, "objective", name, "PPO", (-LITTLE, math.inf))
+
+    def change(table, setting, column, claimed):
+        mean, *bounds = _growth(table, setting, column)
         return Measure(setting, mean, tuple(bounds), claimed, 2)
 
     return [
         Claim(
-            "No critic is needed: the mean of a group does its work", "DeepSeekMath; Back to Basics",
-            f"leave-one-out minus PPO, reward - {BETA} KL at the end",
-            f"at least -{LITTLE}, a hundredth of a right text",
-            _difference("at the end", methods, "objective", "RLOO", "PPO", (-LITTLE, math.inf)),
+            "No critic is needed: the mean of the other texts does its work", "Back to Basics",
+            f"leave-one-out minus PPO, reward - {BETA} KL at the end", no_loss, against_ppo("RLOO"),
         ),
         Claim(
-            "The division by the group's std gives easy and hard prompts more weight", "R1-Zero-Like Training",
-            "weight of the heaviest of our prompts over that of the lightest, at the reference, listed",
-            "above 1.1, a tenth more",
-            _exact("groups of 8", weights.max() / weights.min(), (1.1, math.inf)),
+            "No critic is needed: GRPO does as well as PPO", "DeepSeekMath",
+            f"GRPO minus PPO, reward - {BETA} KL at the end", no_loss, against_ppo("GRPO"),
         ),
         Claim(
-            "Groups all alike, which teach nothing, become more during training", "DAPO",
-            "share of such groups, last 20 updates minus first 20, leave-one-out",
-            "above 0", Measure("leave-one-out", growth[0], growth[1:], above, 2),
+            "Dividing by the group's std gives easy and hard prompts more weight", "R1-Zero-Like Training",
+            "weight of the heaviest of our prompts over that of the lightest, groups of 8, at the reference, listed",
+            "above 1.1, a tenth more", _exact("groups of 8", weights.max() / weights.min(), (1.1, math.inf)),
         ),
         Claim(
-            "With several passes, the clip is what keeps the learner from harm", "the PPO paper's idea",
-            "8 passes, with the clip minus without, reward at the end",
-            f"above {LITTLE}",
-            _difference("8 passes", log["passes"], "reward", "8 passes, clipped", "8 passes, unclipped",
-                        (LITTLE, math.inf)),
+            "Groups all alike, which teach nothing, become more in training", "DAPO",
+            "share of such groups, last 20 updates minus first 20, GRPO", "above 0",
+            change(methods, "GRPO", "alike", above),
         ),
         Claim(
-            "A wider clip upwards (0.28) keeps the entropy", "DAPO",
-            "entropy at the end, band 0.2 and 0.28 minus 0.2, 8 passes",
-            "above 0", _difference("8 passes", log["clip_higher"], "entropy", "clip 0.2 and 0.28", "clip 0.2", above),
+            "k1 in the loss pays for KL(pi || ref)", "many programs",
+            "size of its mean gradient over that of KL(pi || ref), listed", "above 0.95, nearly the same size",
+            _exact("listed", estimators.loc["k1", "size"], (0.95, math.inf)),
         ),
         Claim(
-            "k3 in the loss pays for KL(pi || ref), as the reward does", "DeepSeekMath",
-            "cosine of the mean gradient of k3 with that of KL(pi || ref), listed",
-            "above 0.95, nearly the same direction",
-            _exact("by text", estimator_table().loc["k3", "KL(pi || ref)"], (0.95, math.inf)),
-        ),
-        Claim(
-            "A ratio for the whole text learns better than one for each token", "GSPO",
-            "8 passes, ratio of the text (clip 0.05) minus of the token (0.2), reward at the end",
-            "above 0",
-            _difference("8 passes", log["ratio"], "reward", "sequence, clip 0.05", "token, clip 0.2", above),
+            "k3 in the loss pays for KL(pi || ref)", "DeepSeekMath",
+            "cosine of its mean gradient with that of KL(pi || ref), listed", pays,
+            _exact("listed", estimators.loc["k3", "KL(pi || ref)"], (0.95, math.inf)),
         ),
         Claim(
             "Without a price, an imperfect reward is exploited", "Reward Model Overoptimization",
-            "change of the share of right texts over the training, beta 0",
-            "below 0", change("beta 0", below),
+            "change of the share of right texts over the training, beta 0", "below 0",
+            change(imperfect, "beta 0", "true_reward", below),
         ),
         Claim(
-            "The price of the KL divergence prevents it", "Ziegler and others",
-            "the same at beta 0.1",
-            "above 0", change("beta 0.1", above),
+            "A price of the KL divergence prevents it", "Ziegler and others",
+            "the same at beta 0.1", "above 0", change(imperfect, "beta 0.1", "true_reward", above),
         ),
     ]  # fmt: skip
 
