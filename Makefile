@@ -7,7 +7,7 @@ READY := .venv/ready
 # Tests at once; a worker takes a core and up to 2 GB.
 WORKERS ?= 2
 
-.PHONY: help lecture slides test test-live test-long test-lowest class lab data data-passes data-details data-language bench clean
+.PHONY: help lecture slides test test-live test-long test-lowest class grade lab data data-passes data-details data-language bench clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -41,6 +41,13 @@ test-lowest:  ## run the tests with the lowest versions that pyproject.toml admi
 
 class: $(READY)  ## execute 01 and 03 in eight kernels at once, as a server for a class does (some minutes)
 	$(BIN)/python -m pytest -s tests/long/test_class.py
+
+# One row a notebook; its folder below FOLDER is the student. TIME_LIMIT: seconds an exercise may take.
+FOLDER ?= submitted
+CSV ?= grades.csv
+TIME_LIMIT ?= 60
+grade: $(READY)  ## judge the notebooks that a class handed in, FOLDER=submitted, and write CSV=grades.csv
+	$(BIN)/python -m lecture_utils.exercises "$(FOLDER)" --csv "$(CSV)" --time-limit $(TIME_LIMIT) --jobs $(WORKERS)
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

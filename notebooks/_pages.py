@@ -14,7 +14,7 @@ import sphinx.addnodes
 from sphinx.errors import ExtensionError
 
 PREDICTION = "**Before you run this**"
-SETUP_NOTE = "these sections run without those before them"
+SETUP_NOTE = "you can start at any of these sections"
 UNLINKED = ("What you will be able to do", "Exercises", "Where next", "References")  # sections that keep plain words
 ENTRY = re.compile(
     r"^\*\*(?P<term>[^*\n]+)\*\*(?: \((?P<others>[^)]*)\))?: (?P<words>.+?)"

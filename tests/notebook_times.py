@@ -1,7 +1,8 @@
 """How long a notebook takes a class, by one rule; `python tests/notebook_times.py` writes it to where it is told.
 
-The rule: words at 200 a minute, half a minute for a code cell, a minute for a prediction, five minutes for an exercise
-with a checker and two for a question to think about. The section *Put to the test* and the exercises count apart.
+The rule: words at 200 a minute, half a minute for a code cell, a minute for a prediction, for an exercise with a
+checker the minutes that it says itself, and two for a question to think about. The section *Put to the test* and the
+exercises count apart.
 """
 
 import json
@@ -13,9 +14,10 @@ from notebook_checks import sections, source, tags
 
 ROOT = pathlib.Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-WORDS_A_MINUTE, CELL, PREDICTION, EXERCISE, QUESTION = 200, 0.5, 1, 5, 2  # minutes, but for the first
+WORDS_A_MINUTE, CELL, PREDICTION, QUESTION = 200, 0.5, 1, 2  # minutes, but for the first
 PREDICT = "**Before you run this"
 NOT_READ = re.compile(r"```.*?```|<[^>]+>|\]\([^)\s]*\)|^\s*\|?[\s:|-]+\|?\s*$|[|#*`]", flags=re.S | re.M)
+SAYS = re.compile(r"^\*Difficulty [1-5], importance [1-5], about (\d+) minutes\.\*$", flags=re.M)  # of an exercise
 FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$]*\$", flags=re.S)  # read as one word
 LINE = re.compile(r"\*\*Time\*\*: [^.]*\.")
 
@@ -37,10 +39,11 @@ def _minutes(cell, exercises):
         return 0.0 if exercises else CELL * bool(text.strip())
     if "remove-cell" in tags(cell):  # a note for the instructor
         return 0.0
+    if exercises and (said := SAYS.findall(text)):
+        return float(sum(map(int, said)))
     took = len(re.findall(r"\S*\w\S*", NOT_READ.sub(" ", FORMULA.sub(" formula ", text)))) / WORDS_A_MINUTE
     took += PREDICTION * text.count(PREDICT)
     if exercises:
-        took += EXERCISE * len(re.findall(r"^### \d+\.\d+ ", text, flags=re.M))
         took += QUESTION * len(re.findall(r"^\d+\. ", text, flags=re.M))
     return took
 

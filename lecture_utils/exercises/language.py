@@ -7,6 +7,7 @@ import torch
 from lecture_utils import checks, clipped_surrogate
 from lecture_utils.exercises.choices import judge_choices
 from lecture_utils.exercises.judge import Task, judge, plain, with_gradient
+from lecture_utils.exercises.verdict import checker
 from lecture_utils.language.learners import group_relative, kl_estimate, leave_one_out
 
 ESTIMATORS = ("k1", "k2", "k3")
@@ -14,11 +15,13 @@ LABELS = ("A", "B", "C")
 TEXTS = 4
 
 
+@checker
 def check_group_advantage(answer):
     """Exercise 7.1: answer(reward (N,), group) -> (N,), each group by itself; siblings stand side by side."""
     return judge(GROUP_ADVANTAGE, answer)
 
 
+@checker
 def check_two_clips(answer):
     """Exercise 7.2: answer(log_prob, old_log_prob, advantage, mask, below, above) -> (N, T), 0 where mask is 0.
 
@@ -40,8 +43,12 @@ def hidden_losses(number):
     return table.set_axis([f"text {i + 1}" for i in range(TEXTS)])
 
 
-def check_estimators(number, answers):
-    """Exercise 7.3: {"A": "k1", "B": ..., "C": ...} for the columns of hidden_losses(number)."""
+@checker
+def check_estimators(number, answers, *, show=False):
+    """Exercise 7.3: {"A": "k1", "B": ..., "C": ...} for the columns of hidden_losses(number).
+
+    show: whether the right answers are told, each with its sign in the table.
+    """
     _, _, order = _hidden(number)
     found = dict(zip(LABELS, order, strict=True))
     signs = {
@@ -55,6 +62,7 @@ def check_estimators(number, answers):
         "As losses, k1 pulls nowhere, k2 as KL(pi || ref) does, and k3 as KL(ref || pi).",
         measured={label: signs[kind] for label, kind in found.items()},
         mistakes=[("the two directions of the KL are exchanged", {x: {exchanged[kind]} for x, kind in found.items()})],
+        show=show,
     )  # fmt: skip
 
 

@@ -166,6 +166,20 @@ def leave_one_out_table(log):
     return _table({name: f"without_{k:02}" for k, name in enumerate(names)}, log)
 
 
+def leave_one_out_costs(log):
+    """A row a detail: what TUNED loses without it ("points" of regret), and the 95 % interval ("from", "to")."""
+
+    def more(runs, others, axis=0):
+        return iqm(runs, axis) - iqm(others, axis)
+
+    full, rows = regrets(log, "without_00")[:, -1], {}
+    for k, name in list(enumerate(LEAVE_ONE_OUT))[1:]:
+        runs = regrets(log, f"without_{k:02}")[:, -1]
+        low, high = interval((runs, full), statistic=more)
+        rows[f"without: {name}"] = {"points": more(runs, full), "from": low, "to": high}
+    return pd.DataFrame(rows).T
+
+
 def form_table(log):
     """The regret by form and start of the standard deviation: rows recipe and form, columns the start in N m.
 

@@ -140,10 +140,18 @@ def load_time_to_solve(folder=DATA):
     return read_table(checked(FILE, folder, command="make data-details"), COLUMNS, command="make data-details")
 
 
-def until_solved(table, threshold=SOLVED):
-    """A row a program and seed: samples and seconds at its first score of at least `threshold`; infinite if never."""
-    first = table[table.score >= threshold].groupby(["program", "seed"])[["samples", "seconds"]].first().astype(float)
-    return first.reindex(table.groupby(["program", "seed"]).first().index, fill_value=np.inf).reset_index()
+def until_solved(table, threshold=SOLVED, held=False):
+    """A row a program and seed: samples and seconds at its first score of at least `threshold`; infinite if never.
+
+    held: at the first score from which on no later one of the run is below.
+    """
+    runs = table.groupby(["program", "seed"])
+    reached = table.score >= threshold
+    if held:
+        below_later = (~reached)[::-1].groupby([table.program, table.seed]).cummax()
+        reached = ~below_later.sort_index()
+    first = table[reached].groupby(["program", "seed"])[["samples", "seconds"]].first().astype(float)
+    return first.reindex(runs.first().index, fill_value=np.inf).reset_index()
 
 
 def main():

@@ -5,30 +5,17 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from right_forms import RIGHT_FORMS
+from wrong_forms import WRONG_FORMS
 
 from lecture_utils import clipped_surrogate, exercises, gae
-from lecture_utils.exercises.a2c_vs_ppo import INTERVAL
-from lecture_utils.exercises.details_that_matter import NORMALIZE, SCORED_ACTION
-from lecture_utils.exercises.gae import GAE, MENDED_GAE, NEXT_VALUE
-from lecture_utils.exercises.judge import CHANGED, CONSTANT, NOTHING, judge
-from lecture_utils.exercises.language import GROUP_ADVANTAGE, TWO_CLIPS
-from lecture_utils.exercises.ppo_training import LOSS, UPDATE
-from lecture_utils.exercises.ratio_and_clip import CLIPPED_SURROGATE, MENDED_LOSS
+from lecture_utils.exercises import TASKS
+from lecture_utils.exercises.gae import NEXT_VALUE
+from lecture_utils.exercises.judge import CHANGED, CONSTANT, NO_GRADIENT, NOTHING, judge
 from lecture_utils.exercises.verdict import EXERCISES, NOT_ATTEMPTED, RIGHT, WRONG, right
 
-CHECKERS = {
-    exercises.check_clipped_surrogate: CLIPPED_SURROGATE,
-    exercises.check_mended_loss: MENDED_LOSS,
-    exercises.check_gae: GAE,
-    exercises.check_mended_gae: MENDED_GAE,
-    exercises.check_ppo_loss: LOSS,
-    exercises.check_update: UPDATE,
-    exercises.check_interval: INTERVAL,
-    exercises.check_scored_action: SCORED_ACTION,
-    exercises.check_normalize: NORMALIZE,
-    exercises.check_group_advantage: GROUP_ADVANTAGE,
-    exercises.check_two_clips: TWO_CLIPS,
-}
+CHECKERS = {getattr(exercises, EXERCISES[number][1]): task for number, task in TASKS.items()}
+DRAWS = 20
 RETURNS_ARRAYS = [checker for checker in CHECKERS if checker is not exercises.check_update]
 
 
@@ -81,7 +68,10 @@ def nothing(*args, **kwargs):
 def wrong_answers(checker):
     """name -> wrong answer: those that the task names, and those that any task must refuse."""
     task = CHECKERS[checker]
-    answers = {**task.mistakes, "raising": raising, "nothing": nothing, "a number": 3.0}
+    answers = {"raising": raising, "nothing": nothing, "a number": 3.0}
+    for name, functions in task.mistakes.items():
+        functions = functions if isinstance(functions, list) else [functions]
+        answers |= {f"{name} ({i})": function for i, function in enumerate(functions)}
     if checker in RETURNS_ARRAYS:
         changes = (other_format, another_axis, not_a_number, zero)
         answers |= {change.__name__: changed(task, change) for change in changes}
@@ -92,6 +82,11 @@ def wrong_answers(checker):
 def accepted(check, checker):
     """The wrong answers that `check` does not call wrong, as their names."""
     return [name for name, answer in wrong_answers(checker).items() if check(answer).status != WRONG]
+
+
+def named(verdict, words):
+    """Whether a verdict is "wrong", with these words in the mistake's name; without words, with no name."""
+    return verdict.status == WRONG and (words in verdict.mistake if words else not verdict.mistake)
 
 
 @pytest.mark.parametrize("checker", CHECKERS, ids=lambda checker: checker.__name__)
@@ -112,11 +107,28 @@ class TestEveryExercise:
     def test_typical_mistakes_by_name(self, checker):
         task = CHECKERS[checker]
         assert len(task.mistakes) >= 3
-        for name, answer in task.mistakes.items():
-            verdict = checker(answer)
-            assert verdict.mistake == name, verdict
-            assert name in verdict.message
-            assert "expected" in verdict.example
+        for name, answers in task.mistakes.items():
+            for answer in answers if isinstance(answers, list) else [answers]:
+                verdict = checker(answer)
+                assert verdict.mistake == name, verdict
+                assert name in verdict.message
+                assert "expected" in verdict.example or "raised" in verdict.example
+
+    @pytest.mark.slow
+    def test_right_forms_pass_whatever_is_drawn(self, checker):
+        forms = RIGHT_FORMS[CHECKERS[checker].exercise]
+        assert len(forms) >= 5
+        refused = {name: verdict for name, answer in forms.items() for _ in range(DRAWS)
+                   if (verdict := checker(answer)).status != RIGHT}  # fmt: skip
+        assert refused == {}
+
+    @pytest.mark.slow
+    def test_wrong_forms_are_named_whatever_is_drawn(self, checker):
+        forms = WRONG_FORMS[CHECKERS[checker].exercise]
+        assert len(forms) >= 15
+        otherwise = [(words, verdict) for words, answer in forms for _ in range(DRAWS)
+                     if not named(verdict := checker(answer), words)]  # fmt: skip
+        assert otherwise == []
 
     def test_untouched_stub(self, checker):
         def stub(*args, **kwargs):
@@ -136,7 +148,7 @@ class TestEveryExercise:
         seen = []
 
         def spy(*args, **kwargs):
-            seen.append([np.asarray(x).tolist() for x in args if isinstance(x, (torch.Tensor, np.ndarray))])
+            seen.append([np.asarray(x).tolist() for x in args if isinstance(x, (torch.Tensor, np.ndarray, float))])
             return ...
 
         def spy_on_policy(policy, *args):
@@ -165,11 +177,11 @@ class TestEveryExercise:
         (exercises.check_clipped_surrogate, lambda r, a, c: torch.where((r - 1).abs() < c, r * a, 0.1 * r),
          "right inside the band only"),
         (exercises.check_clipped_surrogate, lambda r, a, c: torch.ones_like(r), CONSTANT),
-        (exercises.check_clipped_surrogate, lambda r, a, c: clipped_surrogate(r, a, c).detach(),
-         "no gradient flows through the result"),
+        (exercises.check_clipped_surrogate, lambda r, a, c: clipped_surrogate(r, a, c).detach(), NO_GRADIENT),
         (exercises.check_clipped_surrogate, lambda r, a, c: clipped_surrogate(r.mul_(2), a, c), CHANGED),
         (exercises.check_clipped_surrogate, lambda r, a, c: clipped_surrogate(r, a, c).numpy(), "not a tensor"),
-        (exercises.check_clipped_surrogate, lambda r, a, c: clipped_surrogate(r, a, c).double(), "wrong number format"),
+        (exercises.check_clipped_surrogate, lambda r, a, c: clipped_surrogate(r, a, c).long(),
+         "wrong number format: whole numbers"),
         (exercises.check_clipped_surrogate, nothing, NOTHING),
         (exercises.check_clipped_surrogate, raising, "it raises ZeroDivisionError"),
         (exercises.check_clipped_surrogate, lambda r, a, c: r / 0, "not finite"),
@@ -184,8 +196,25 @@ def test_mistakes_of_any_code_by_name(checker, answer, name):
 
 
 def test_the_given_code_is_no_attempt():
-    assert judge(MENDED_LOSS, MENDED_LOSS.given).status == NOT_ATTEMPTED
-    assert judge(MENDED_GAE, MENDED_GAE.given).status == NOT_ATTEMPTED
+    for task in TASKS.values():
+        if task.given:
+            assert judge(task, task.given).status == NOT_ATTEMPTED
+
+
+def test_next_values_are_the_values_of_the_next_step_within_an_episode():
+    for case in TASKS["2.1"].cases(np.random.default_rng()):
+        goes_on = case["terminated"][..., :-1] == 0
+        assert (case["next_values"][..., :-1] == case["values"][..., 1:])[goes_on].all()
+
+
+def test_edges_no_advantage_wide_and_narrow_bands_are_among_the_inputs():
+    cases = TASKS["1.1"].cases(np.random.default_rng())
+    edges = [case for case in cases for edge in (1 - case["clip"], 1 + case["clip"]) if (case["ratio"] == edge).any()]
+    assert len({float(sign) for case in edges for sign in case["advantage"].sign()}) == 2
+    assert any((case["advantage"] == 0).all() for case in cases)
+    assert min(case["clip"] for case in cases) < 0.1
+    assert max(case["clip"] for case in cases) > 0.5
+    assert max(case["ratio"].max() for case in cases) > 5
 
 
 def test_smallest_failing_example_is_small_and_exact():

@@ -5,11 +5,13 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from lecture_utils import exercises
 from lecture_utils.exercises.a2c_vs_ppo import NUMBERS_OF_RUNS, POWER, QUESTIONS, share_found
-from lecture_utils.exercises.details_that_matter import _bug
+from lecture_utils.exercises.details_that_matter import PROBED, _bug
 from lecture_utils.exercises.gae import _as_good_as_the_best
+from lecture_utils.exercises.start_here import MOVES
 from lecture_utils.exercises.verdict import NOT_ATTEMPTED, RIGHT, WRONG
 from lecture_utils.experiments.faulty_runs import BUGS, FAULTS, RECIPE, SICK
 from lecture_utils.training import collect_episodes
@@ -23,11 +25,20 @@ LAMBDAS = {
     "after 12 updates, 3,200 samples": 0.85,
 }
 READING = dict(zip(QUESTIONS, [True, False, False, True], strict=True))
+PROBES_THAT_FIND = dict(
+    zip(
+        PROBED,
+        ["the action matters", "the state matters", "time matters", "everything matters", "none"],
+        strict=True,
+    )
+)
 RIGHT_ANSWERS = [
     (exercises.check_cases, TABLE),
     (exercises.check_lambdas, LAMBDAS),
     (exercises.check_reading, READING),
     (exercises.check_diagnosis, SICK),
+    (exercises.check_moves, dict(zip(MOVES, ["up", "down", "down", "up"], strict=True))),
+    (exercises.check_probes, PROBES_THAT_FIND),
 ]
 
 
@@ -54,6 +65,28 @@ class TestEveryJudgement:
         assert first in checker({**answers, first: ...}).message
         assert first in checker({k: x for k, x in answers.items() if k != first}).message
 
+    def test_what_is_wrong_is_told_and_what_is_right_on_demand_alone(self, checker, answers):
+        question = next(iter(answers))
+        slipped = {**answers, question: next(a for a in answers.values() if a != answers[question])}
+        verdict = checker(slipped)
+        if verdict.status == RIGHT:  # another lambda that is as good
+            return
+        assert f"Wrong: {question}." in verdict.message
+        assert verdict.example == ""
+        assert all(x not in verdict.message for x in list(answers)[1:])
+        shown = checker(slipped, show=True)
+        assert repr(answers[question]) in shown.example
+        assert shown.status == WRONG
+        assert all(x in checker(..., show=True).example for x in answers)
+
+    def test_numpy_torch_and_upper_case_are_answers_as_any(self, checker, answers):
+        def other(x):
+            return [x.upper(), f" {x} "] if isinstance(x, str) else [np.array(x)[()], torch.tensor(x), np.asarray(x)]
+
+        for i in range(2):
+            assert checker({question: other(x)[i] for question, x in answers.items()}).status == RIGHT
+        assert checker(pd.Series(answers)).status == RIGHT
+
     def test_something_else(self, checker, answers):
         assert checker(list(answers)).mistake == "not a dictionary"
 
@@ -71,7 +104,9 @@ def test_mistakes_in_the_table_of_cases_by_name(answers, name):
     for _ in range(5):
         verdict = exercises.check_cases(dict(zip(CASES, answers, strict=True)))
         assert name in verdict.mistake
-        assert "measured at ratio" in verdict.example
+        assert verdict.example == ""
+        told = exercises.check_cases(dict(zip(CASES, answers, strict=True)), show=True)
+        assert "measured at ratio" in told.example
 
 
 @pytest.mark.parametrize(
@@ -104,6 +139,9 @@ def test_number_of_runs():
     verdicts = {runs: exercises.check_number_of_runs(runs) for runs in (*NUMBERS_OF_RUNS, 3, "many", True)}
     assert [runs for runs, verdict in verdicts.items() if verdict.status == RIGHT] == [32]
     assert "too few" in verdicts[4].mistake
+    assert "32" not in repr(verdicts[4])
+    assert exercises.check_number_of_runs(np.int64(32)).status == RIGHT
+    assert "32" in exercises.check_number_of_runs(..., show=True).example
     draws = [share_found(runs, 40_000, np.random.default_rng(seed)) for runs in (16, 32) for seed in range(5)]
     assert max(draws[:5]) < POWER - 0.005
     assert min(draws[5:]) > POWER + 0.005
@@ -152,6 +190,9 @@ def test_bug_is_judged():
     for number in range(6):
         statuses = {bug: exercises.check_bug(number, bug).status for bug in BUGS}
         assert [bug for bug, status in statuses.items() if status == RIGHT] == [_bug(number)]
+        other = next(bug for bug in BUGS if bug != _bug(number))
+        assert _bug(number) not in repr(exercises.check_bug(number, other))
+        assert _bug(number) in exercises.check_bug(np.int64(number), other, show=True).example
     assert exercises.check_bug(1, ...).status == NOT_ATTEMPTED
     with pytest.raises(TypeError, match="whole number"):
         exercises.check_bug("one", ...)

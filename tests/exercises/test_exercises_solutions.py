@@ -23,6 +23,7 @@ from notebook_checks import (
     source,
     text_outputs,
 )
+from notebook_times import SAYS
 
 from lecture_utils.exercises.verdict import EXERCISES
 
@@ -36,6 +37,12 @@ ASKING = [path for path in NOTEBOOKS if "lecture_utils.exercises" in path.read_t
 
 def read(path):
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def asked(notebook):
+    """The exercises whose checkers the notebook calls."""
+    text = "\n".join(source(cell) for cell in code_cells(notebook))
+    return {number for number, (_, checker) in EXERCISES.items() if re.search(rf"\b{checker}\(", text)}
 
 
 def verdicts(notebook):
@@ -53,18 +60,37 @@ def test_solutions_hold_to_the_conventions(path, check):
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_every_solution_is_right(path):
-    asked = {number for number in EXERCISES if number[0] == path.name[1]}
-    assert verdicts(read(path)) == dict.fromkeys(asked, "right")
+    assert len(asked(read(path))) >= 2
+    assert asked(read(path)) >= asked(read(path.parents[1] / path.name))
+    assert verdicts(read(path)) == dict.fromkeys(asked(read(path)), "right")
 
 
 @pytest.mark.parametrize("path", ASKING, ids=lambda path: path.stem)
 def test_exercises_are_handed_out_untouched(path):
     notebook = read(path)
-    asked = {number for number in EXERCISES if number[0] == path.name[1]}
-    assert verdicts(notebook) == dict.fromkeys(asked, "not attempted")
+    assert {number[0] for number in asked(notebook)} == {path.name[1]}
+    assert verdicts(notebook) == dict.fromkeys(asked(notebook), "not attempted")
     text = "\n".join(source(cell) for cell in notebook["cells"])
-    assert text.count("<details>") == text.count("</details>") >= len(asked)
+    assert text.count("<details>") == text.count("</details>") >= len(asked(notebook))
     assert f"(solutions/{path.name})" in text
+
+
+def statements(notebook):
+    """{number: text} of the exercises that have a checker."""
+    texts = [source(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
+    return {match[1]: text for text in texts if (match := re.match(r"### (\d\.\d) ", text))}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_exercise_says_what_it_takes_and_helps_in_three_steps(path):
+    told = statements(read(path))
+    assert list(told) == sorted(asked(read(path)))
+    assert told
+    for text in told.values():
+        assert len(SAYS.findall(text)) == 1
+        folds = re.findall(r"<details><summary>(.+?)</summary>\n\n(.+?)\n\n</details>", text, flags=re.S)
+        assert [name for name, _ in folds] == ["A hint", "A second hint", "A smaller task"]
+        assert len({words for _, words in folds}) == 3
 
 
 def test_there_are_solutions_for_every_notebook_that_asks():

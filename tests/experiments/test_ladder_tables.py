@@ -18,6 +18,7 @@ from lecture_utils.experiments.ladder import (
     gradient_steps,
     healthy,
     ladder_table,
+    leave_one_out_costs,
     leave_one_out_table,
     load_details,
     museum_table,
@@ -78,6 +79,13 @@ def test_the_tables_say_what_the_files_hold(recorded):
             assert len(final) == 16
             assert rows["regret"].iloc[k] == round(final[4:12].mean())
             assert rows["worst run"].iloc[k] == round(final[-1])
+
+
+def test_a_cost_is_the_difference_of_two_regrets_and_lies_in_its_interval(recorded):
+    costs, table = leave_one_out_costs(recorded), leave_one_out_table(recorded)
+    assert costs.index.tolist() == table.index[1:].tolist()
+    np.testing.assert_allclose(costs.points, (table.regret.iloc[1:] - table.regret.iloc[0]).astype(float), atol=1.01)
+    assert ((costs["from"] < costs.points) & (costs.points < costs.to)).all()
 
 
 def test_another_number_in_one_file_changes_its_row(recorded):

@@ -50,6 +50,14 @@ def test_the_first_solved_update_counts_and_never_is_infinite():
     assert easier.loc["b", ["samples", "seconds"]].tolist() == [1, 0.1]
 
 
+def test_a_score_is_held_from_where_no_later_one_of_that_run_is_below():
+    scores = {"a": [-100.0, -170.0, -150.0, -140.0], "b": [-100.0, -100.0, -100.0, -161.0], "c": [-1.0] * 4}
+    rows = [(name, 0, k, k / 10, x) for name, column in scores.items() for k, x in enumerate(column)]
+    held = until_solved(pd.DataFrame(rows, columns=COLUMNS), held=True).set_index("program")
+    assert held.samples.tolist() == [2, np.inf, 0]
+    assert held.seconds.tolist() == [0.2, np.inf, 0.0]
+
+
 def test_tuned_is_scored_after_every_update():
     updates = tuned([0, 1])
     assert next(updates)().shape == (2,)

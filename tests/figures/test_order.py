@@ -12,7 +12,7 @@ from traitlets.config import Config
 
 from lecture_utils.figures.notebook import _cells, _names_made, point_to_cells, where_made
 
-NOTE = re.compile(r"these sections run without those before them: (.+?)\.$", flags=re.S | re.M)
+NOTE = re.compile(r"you can start at any of these sections: (.+?)\.$", flags=re.S | re.M)
 SAYING = [path for path in NOTEBOOKS if "point_to_cells(" in path.read_text(encoding="utf-8")]
 
 
@@ -95,7 +95,7 @@ CELLS = """
 # Small
 from lecture_utils.figures.notebook import point_to_cells
 point_to_cells("small", folder=FOLDER)
-# After this cell, these sections run without those before them: *One*, *Three*.
+# Now that this cell has run, you can start at any of these sections: *One*, *Three*.
 ## One
 made = 1
 ## Two

@@ -19,7 +19,9 @@ SMALL = {
         cell("markdown", "note " * 1000, "remove-cell"),
         cell("markdown", "## Put to the test: is it so?\n\n" + "word " * 993),
         cell("code", "2 + 2"),
-        cell("markdown", "## Exercises\n\n### 9.1 Add\n\n### 9.2 Subtract"),
+        cell("markdown", "## Exercises\n\nChoose."),
+        cell("markdown", "### 9.1 Add\n\n*Difficulty 1, importance 5, about 8 minutes.*\n\n" + "word " * 500),
+        cell("markdown", "### 9.2 Subtract\n\n*Difficulty 4, importance 2, about 2 minutes.*"),
         cell("code", "my_sum = ..."),
         cell("markdown", "1. Why?\n2. Why not?"),
         cell("markdown", "## References\n\n" + "word " * 1000),
@@ -31,7 +33,7 @@ def test_the_rule():
     idea, test, exercises = notebook_times.minutes(SMALL)
     assert idea == pytest.approx((2 + 398 + 2 + 7) / 200 + 1 + 0.5)  # title, words, heading, prediction; and a cell
     assert test == pytest.approx((7 + 993) / 200 + 0.5)
-    assert exercises == pytest.approx((1 + 2 + 2 + 2 + 3) / 200 + 2 * 5 + 2 * 2)
+    assert exercises == pytest.approx((1 + 1 + 2 + 3) / 200 + 8 + 2 + 2 * 2)
     assert notebook_times.line(SMALL) == (
         "**Time**: about 5 minutes in class, 5 more for *Put to the test*, 15 for the exercises."
     )
