@@ -30,7 +30,7 @@ def paths(logs, frontier, marks=None):
         axes.annotate(text, (x, y), xytext=(9, -5), textcoords="offset points", va="top", fontsize=11)
     right = max([kl.max(), *(log["kl"].max() for log in logs.values())])
     axes.set(xlabel="KL divergence to the reference (nats a text)", ylabel="expected reward")
-    axes.set(xlim=(-0.03 * right, 1.06 * right), ylim=(None, 1.03))
+    axes.set(xlim=(-0.03 * right, 1.06 * right), ylim=(axes.get_ylim()[0] - 0.05, 1.03))  # room for a mark's name
     axes.legend(loc="lower right", fontsize=10.5)
     return figure
 
