@@ -7,7 +7,7 @@ READY := .venv/ready
 # Tests at once; a worker takes a core and up to 2 GB.
 WORKERS ?= 2
 
-.PHONY: help lecture slides test test-live test-long test-lowest class grade lab data data-passes data-details data-language bench clean
+.PHONY: help lecture first-cells student instructor slides pdf test test-live test-long test-lowest class grade lab data data-passes data-details data-cartpole data-language bench clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -15,10 +15,20 @@ help:  ## list what can be made
 lecture: $(READY)  ## execute every notebook and write the pages to build/
 	$(BIN)/python -m sphinx -q -W --keep-going -b html notebooks build
 	@echo "The lecture is in build/index.html: open it in a browser, no network needed."
+	@$(BIN)/python notebooks/_repository.py say
+
+first-cells: $(READY)  ## write the cell that installs the package into every notebook (pyproject.toml: repository)
+	$(BIN)/python notebooks/_repository.py
+
+student: $(READY)  ## write the notebooks as one hands them out to build/student/: no notes, answers, solutions
+	$(BIN)/python notebooks/_editions.py student build/student
+
+instructor: $(READY)  ## write the notebooks with notes for the instructor and solutions to build/instructor/
+	$(BIN)/python notebooks/_editions.py instructor build/instructor
 
 slides: $(READY)  ## write the slides to build/slides/, a file a deck
 	$(BIN)/python notebooks/_slides.py build/slides
-	@echo "The slides are in build/slides/: open 00.html in a browser; S shows the speaker's notes."
+	@echo "The slides are in build/slides/: 75.html for 75 minutes, 50a.html and 50b.html for twice 50, 00.html for a notebook; S shows the notes."
 
 # Kernels beside each other: a thread each, or they wait for one another.
 test test-lowest: export OMP_NUM_THREADS = 1
@@ -26,6 +36,9 @@ test: $(READY)  ## run everything that continuous integration runs
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --nbval notebooks
+
+pdf: lecture slides  ## print pages and decks with Chromium to build/pdf/
+	$(BIN)/python notebooks/_pdf.py build
 
 test-live: $(READY)  ## try panels and training in JupyterLab, in a browser
 	$(BIN)/python -m pytest tests/live
@@ -70,6 +83,10 @@ data-details: $(READY)  ## record the experiments of notebook 05 again (an hour 
 	$(BIN)/python -m lecture_utils.experiments.neighbours
 	$(BIN)/python -m lecture_utils.experiments.probes
 	$(BIN)/python -m lecture_utils.experiments.time_to_solve
+
+data-cartpole: $(READY)  ## record the experiments of notebook 06 again (minutes, resumable)
+	$(BIN)/python -m lecture_utils.experiments.cartpole
+	$(BIN)/python -m lecture_utils.experiments.mountain_car
 
 data-language: $(READY)  ## record the experiments of notebook 07 again (ten minutes of processor time, resumable)
 	$(BIN)/python -m lecture_utils.experiments.brackets

@@ -56,7 +56,8 @@ RANGES = {
     "gamma": _share, "gae_lambda": _share, "entropy_coef": _at_least_zero,
     "actor_lr": _positive, "critic_lr": _positive, "reward_scale": _positive,
     "clip": (lambda x: _width[0](x) or (_all(_width, x) and len(x) == 2), _width[1]),
-    "minibatch_size": _whole(1), "passes": _whole(1), "episodes_per_update": _whole(1), "anneal_updates": _whole(0),
+    "minibatch_size": _whole(1), "passes": _whole(1), "episodes_per_update": _whole(1),
+    "rollout_steps": _whole(1), "anneal_updates": _whole(0),
     "mean_head": _choice("tanh", "linear"), "std_head": _choice("abs", "softplus", "free"),
     "initial_std": _number(lambda x: x == 0 or 1e-3 < x < math.inf, "0 or a finite number above 0.001, its floor"),
     "score_action": _choice("clipped", "sampled"), "normalize_advantages": _choice("no", "rollout", "minibatch"),
@@ -95,6 +96,20 @@ def hyperparameter(name, value):
 
 def above_zero(name, value):
     return _value(name, value, *_number(lambda x: 0 < x <= np.finfo(np.float32).max, "a finite number above 0"))
+
+
+def action_limit(value, action_dim):
+    """(limit, None) of a number; (1.0, (low, high)) of a pair of A numbers each, such as arrays."""
+    if not np.iterable(value) or isinstance(value, (str, bytes, dict, set)):
+        return above_zero("action_limit", value), None
+    try:
+        bounds = tuple(tuple(real_array("action_limit", x, np.float64).tolist()) for x in value)
+    except (ValueError, TypeError):
+        bounds = ()
+    if [len(x) for x in bounds] != [action_dim] * 2 or not all(-math.inf < x < y < math.inf for x, y in zip(*bounds)):  # noqa: B905
+        raise ValueError(f"action_limit must be a number above 0, or a pair (low, high) of {action_dim} finite numbers "
+                         f"each, low below high, got {value!r:.80}")  # fmt: skip
+    return 1.0, bounds
 
 
 def band(clip):
@@ -217,7 +232,7 @@ def rollout_arrays(rollout):
 
 
 def fits(rollout, agent):
-    needed = ("observation", "action", "log_prob", "reward", "next_observation", "terminated")
+    needed = ("observation", "action", "log_prob", "reward", "next_observation", "terminated", "truncated")
     if missing := [name for name in needed if not hasattr(rollout, name)]:
         raise TypeError(f"rollout must be a Rollout or have its fields, got {rollout!r:.80} without {missing}")
     got = rollout.observation.shape[0], rollout.observation.shape[-1], rollout.action.shape[-1]
@@ -233,16 +248,46 @@ def starts(x):
     return x
 
 
+def sizes(observation_space, action_space):
+    """The arguments of an agent that fits the spaces of an environment, whose actions are a Box or Discrete."""
+    box(observation_space, "observation", " (gymnasium.wrappers.FlattenObservation makes one)")
+    if len(observation_space.shape) > 2 or (len(observation_space.shape) == 2 and observation_space.dtype == np.uint8):
+        raise TypeError(f"the observation space of env must be a Box of numbers, got pictures, {observation_space!r}: "
+                        "they need a convolutional network, which these agents do not have")  # fmt: skip
+    obs_dim = int(np.prod(observation_space.shape))
+    if isinstance(action_space, gymnasium.spaces.Discrete):
+        if action_space.start != 0:
+            raise ValueError(f"the choices of env must begin at 0, got {action_space!r}")
+        return {"obs_dim": obs_dim, "action_dim": 1, "choices": int(action_space.n)}
+    box(action_space, "action", " or Discrete")
+    low, high = action_space.low.ravel(), action_space.high.ravel()
+    if not np.isfinite([low, high]).all():
+        raise ValueError(f"the action space of env must have finite bounds, got {action_space!r}")
+    same = (low == -high[0]).all() and (high == high[0]).all()
+    return {"obs_dim": obs_dim, "action_dim": len(low), "action_limit": float(high[0]) if same else (low, high)}
+
+
+def box(space, kind, other=""):
+    if not isinstance(space, gymnasium.spaces.Box):
+        raise TypeError(f"the {kind} space of env must be a Box{other}, got {space!r}")
+
+
 def spaces(agent, observation_space, action_space):
-    """That an environment's spaces are Boxes of the agent's dimensions, and its actions bounded as the agent's are."""
+    """That an environment's spaces have the agent's dimensions, and its actions the agent's kind and bounds."""
     given = {"observation": (observation_space, agent.obs_dim), "action": (action_space, agent.action_dim)}
-    for name, (space, dim) in given.items():
-        if not isinstance(space, gymnasium.spaces.Box):
-            raise TypeError(f"the {name} space of env must be a Box, got {space!r}")
+    if agent.choices and action_space != gymnasium.spaces.Discrete(agent.choices):
+        raise ValueError(f"the agent chooses among {agent.choices}, but env's action space is {action_space!r}")
+    for name, (space, dim) in list(given.items())[: 1 if agent.choices else 2]:
+        box(space, name)
         if int(np.prod(space.shape)) != dim:
             raise ValueError(f"the agent takes {dim} {name} dimension(s), but env's {name} space is {space!r}")
-    bound, low, high = np.asarray(agent.action_limit, action_space.dtype), action_space.low, action_space.high
-    if not ((low == -bound) & (high == bound)).all():
-        raise ValueError(f"the agent's actions are in [-{bound:g}, {bound:g}] (its action_limit), but env's action "
-                         f"space is {action_space!r}, from {low} to {high}: give the agent another action_limit, or "
-                         f"wrap env, gymnasium.wrappers.RescaleAction(env, -{bound:g}, {bound:g})")  # fmt: skip
+    if agent.choices:
+        return
+    bound, low, high = agent.action_limit, action_space.low, action_space.high
+    mine = np.array(agent.bounds or [[-bound], [bound]], action_space.dtype)
+    if not ((low.ravel() == mine[0]) & (high.ravel() == mine[1])).all():
+        mine = f"in [-{bound:g}, {bound:g}]" if agent.bounds is None else "from {} to {}".format(*mine)
+        raise ValueError(f"the agent's actions are {mine} (its action_limit), but env's action space is "
+                         f"{action_space!r}, from {low} to {high}: give the agent another action_limit (PPO.for_env "
+                         f"reads it), or wrap it: gymnasium.wrappers.RescaleAction(env, -{bound:g}, {bound:g})"
+                         )  # fmt: skip

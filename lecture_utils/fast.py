@@ -57,7 +57,7 @@ def values(critic, observation, next_observation):
 
 
 def on_arrays(network):
-    """The same function of arrays (R, B, O), for acting: mean and std, each (R, B, A), or an MLP's outputs (R, B, out).
+    """The same function of arrays (R, B, O), for acting: a policy's parameters, or an MLP's outputs (R, B, out).
 
     Small products take NumPy a fifth of torch's time; large ones go through torch, whose threads are limited. It reads
     the weights where they are, and mixes no old ones with new ones.
@@ -65,10 +65,8 @@ def on_arrays(network):
     body = getattr(network, "body", network)
     if body.layers[0].weight.device.type != "cpu" or "arrays" not in USED:
         return lambda x: _through_torch(network, x)
-    layers, one = (
-        [(x.weight.detach().numpy(), x.bias.detach().numpy()) for x in body.layers],
-        len(body.layers[0].bias) == 1,
-    )
+    layers = [(x.weight.detach().numpy(), x.bias.detach().numpy()) for x in body.layers]
+    one = len(layers[0][1]) == 1
     *hidden, last = [(weight[0], bias[0]) for weight, bias in layers] if one else layers
     product = np.dot if one else np.matmul  # whose loop over runs costs as much as a product of one
     activate = {"relu": lambda x: np.maximum(x, 0, out=x), "tanh": lambda x: np.tanh(x, out=x)}[body.activation]
@@ -85,7 +83,9 @@ def on_arrays(network):
     return forward
 
 
-def _heads(policy, output):  # as GaussianPolicy.forward makes them
+def _heads(policy, output):  # as the forward of each policy makes them
+    if not hasattr(policy, "std_head"):
+        return (output.reshape(*output.shape[:-1], *policy.shape),)
     if policy.std_head == "free":
         std = np.tile(policy.limit * np.exp(policy.log_std.detach().numpy()), (1, output.shape[1], 1))
     else:

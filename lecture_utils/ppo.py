@@ -1,7 +1,8 @@
 """Proximal Policy Optimization and the A2C that it extends, for R independent training runs at once.
 
-Read from top to bottom: a recipe, networks, advantages, objectives, diagnostics, A2C, PPO. Letters of shapes: R runs, E
-episodes, T steps, N = E T samples of a rollout, B samples of a minibatch, O and A dimensions of observation and action.
+Read from top to bottom: a recipe, advantages, objectives, diagnostics, A2C, PPO; the networks are in networks.py.
+Letters of shapes: R runs, E episodes, T steps, N = E T samples of a rollout, B samples of a minibatch, O and A
+dimensions of observation and action.
 """
 
 import copy
@@ -10,11 +11,11 @@ import math
 
 import numpy as np
 import torch
-from torch import nn
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import kl_divergence
 
-from lecture_utils import checks, fast, saving
+from lecture_utils import checks, environments, fast, saving
 from lecture_utils.adam import Adam
+from lecture_utils.networks import MLP, CategoricalPolicy, GaussianPolicy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,8 @@ class Hyperparameters:
     critic_lr: float = 1e-3  # Adam's step size for the value function
     minibatch_size: int = 32  # samples a gradient step
     passes: int = 2  # passes over each rollout
-    episodes_per_update: int = 1  # E, episodes collected with one policy before it is updated
+    episodes_per_update: int = 1  # E, episodes (on other tasks: environments) side by side, with one policy
+    rollout_steps: int = 200  # T, steps of each environment an update, on tasks other than the pendulum
     mean_head: str = "tanh"  # mean action: limit x "tanh" of the output, or "linear"
     std_head: str = "abs"  # standard deviation: "abs" or "softplus" of an output, or "free" of the state
     initial_std: float = 0.0  # standard deviation before training, in every state; 0: as its head happens to start
@@ -58,81 +60,6 @@ TUNED = Hyperparameters(
     normalize_advantages="rollout", reward_scale=0.2, hidden=(32, 32), activation="tanh", initialization="orthogonal",
     anneal_updates=24, max_grad_norm=0.5, target_kl=0.03,
 )  # fmt: skip
-
-STD_FLOOR = 1e-3  # added to the standard deviation, in units of the action: keeps it away from zero
-ACTIVATIONS = {"relu": torch.relu_, "tanh": torch.tanh_}  # in place: nothing asks for what was there
-
-
-class RunsLinear(nn.Module):
-    """R affine maps side by side: (R, B, in) -> (R, B, out). generators: one torch.Generator a run draws its weights.
-
-    Without `gain` they start as those of nn.Linear, with it orthogonal and scaled by it (arXiv 1312.6120), biases zero.
-    """
-
-    def __init__(self, in_features, out_features, generators, gain=None):
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(len(generators), in_features, out_features, dtype=torch.float32))
-        self.bias = nn.Parameter(torch.zeros(len(generators), 1, out_features, dtype=torch.float32))
-        bound = 1 / math.sqrt(in_features)
-        for weight, bias, generator in zip(self.weight.data, self.bias.data, generators, strict=True):
-            if gain is None:
-                nn.init.uniform_(weight, -bound, bound, generator=generator)
-                nn.init.uniform_(bias, -bound, bound, generator=generator)
-            else:
-                nn.init.orthogonal_(weight, gain, generator=generator)
-
-    def forward(self, x):
-        if self.weight.shape[-1] == 1:  # torch rounds matrix-vector products otherwise for one run than for many
-            return (x * self.weight.mT).sum(-1, keepdim=True) + self.bias
-        return torch.baddbmm(self.bias, x, self.weight)
-
-
-class MLP(nn.Module):
-    """A multilayer perceptron a run: (R, B, sizes[0]) -> (R, B, sizes[-1]). last_gain: for an orthogonal start."""
-
-    def __init__(self, sizes, generators, activation="relu", last_gain=None):
-        super().__init__()
-        gains = [None if last_gain is None else math.sqrt(2)] * (len(sizes) - 2) + [last_gain]
-        layers = zip(sizes[:-1], sizes[1:], gains, strict=True)
-        self.layers = nn.ModuleList(RunsLinear(inputs, outputs, generators, gain) for inputs, outputs, gain in layers)
-        self.activation = activation
-
-    def forward(self, x):
-        *hidden, last = self.layers
-        for layer in hidden:
-            x = ACTIVATIONS[self.activation](layer(x))
-        return last(x)
-
-
-class GaussianPolicy(nn.Module):
-    """Observation (R, B, O) -> mean and standard deviation of the action, each (R, B, A), in units of the action.
-
-    The mean is limit times the network's first outputs, or their tanh (mean_head). The standard deviation, by std_head:
-    "abs" |z| of the second outputs z, as in the lecture (which calls it var), or "softplus" of z, both plus STD_FLOOR;
-    or "free", limit times exp(log_std), whatever the state.
-    """
-
-    def __init__(self, sizes, action_dim, generators, hyperparameters, limit, last_gain=None):
-        super().__init__()
-        h, free = hyperparameters, hyperparameters.std_head == "free"
-        self.mean_head, self.std_head, self.std_floor, self.limit = h.mean_head, h.std_head, STD_FLOOR, limit
-        self.body = MLP((*sizes, action_dim if free else 2 * action_dim), generators, h.activation, last_gain)
-        if free:
-            log_std, shape = math.log((h.initial_std or limit) / limit), (len(generators), 1, action_dim)
-            self.log_std = nn.Parameter(torch.full(shape, log_std, dtype=torch.float32))
-        elif h.initial_std:
-            z, last = h.initial_std - STD_FLOOR, self.body.layers[-1]
-            last.weight.data[..., action_dim:] = 0  # (R, in, 2 A): the second half makes z, which no state changes yet
-            last.bias.data[..., action_dim:] = z if h.std_head == "abs" else z + math.log(-math.expm1(-z))
-
-    def forward(self, observation):
-        output = self.body(observation)
-        if self.std_head == "free":
-            std = self.limit * self.log_std.exp().expand_as(output)
-        else:
-            output, z = output.chunk(2, dim=-1)  # (R, B, 2 A) -> twice (R, B, A)
-            std = (z.abs() if self.std_head == "abs" else nn.functional.softplus(z)) + self.std_floor
-        return self.limit * (output.tanh() if self.mean_head == "tanh" else output), std
 
 
 # Advantages: all take rewards (..., T), values V(s_t), next_values V(s_{t+1}) and terminated, of one shape, arrays or
@@ -226,40 +153,64 @@ class A2C:
     """Advantage actor-critic with GAE, a frozen critic, an entropy bonus and two Adam optimisers (the course's Lab 05).
 
     obs_dim, action_dim: O and A. hyperparameters: those of `default` where None. seeds: one whole number for each run.
-    action_limit: actions lie in [-action_limit, action_limit], in every dimension.
+    action_limit: actions lie in [-action_limit, action_limit], in every dimension; or a pair (low, high) of A numbers
+    each, to which [-1, 1] is stretched. choices: of a discrete action (A is 1), how many; 0 where actions are numbers.
     """
 
     default = Hyperparameters(passes=5)
     old_policy = None  # PPO's, at the rollout's observations
 
-    def __init__(self, obs_dim, action_dim, hyperparameters=None, seeds=(0,), device="cpu", *, action_limit=2.0):
+    def __init__(
+        self, obs_dim, action_dim, hyperparameters=None, seeds=(0,), device="cpu", *, action_limit=2.0, choices=0
+    ):
         self.hyperparameters = h = checks.instance("hyperparameters", hyperparameters, Hyperparameters, self.default)
         self.obs_dim, self.action_dim = checks.whole("obs_dim", obs_dim, 1), checks.whole("action_dim", action_dim, 1)
         self.seeds, self.device = checks.seeds(seeds), checks.device(device)
-        self.runs, self.action_limit = len(self.seeds), checks.above_zero("action_limit", action_limit)
+        self.runs, self.choices = len(self.seeds), checks.whole("choices", choices, 0)
+        self.action_limit, self.bounds = checks.action_limit(action_limit, self.action_dim)
         # A run's weights, starts, action noise and minibatches are drawn from a generator of its own.
         self.generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
         self.updates = self.episodes = 0
         self.stopped = torch.zeros(self.runs, dtype=torch.bool)  # which runs sit out the rest of the passes
         sizes, orthogonal = (self.obs_dim, *h.hidden), h.initialization == "orthogonal"
         gains = (0.01, 1.0) if orthogonal else (None, None)  # first actions near 0: Andrychowicz et al. 2021
-        actor = GaussianPolicy(sizes, self.action_dim, self.generators, h, self.action_limit, gains[0])
+        if self.choices:
+            actor = CategoricalPolicy(sizes, self.action_dim, self.choices, self.generators, h, gains[0])
+        else:
+            actor = GaussianPolicy(sizes, self.action_dim, self.generators, h, self.action_limit, gains[0])
         critic = MLP((*sizes, 1), self.generators, h.activation, gains[1])
         self.actor, self.critic = actor.to(self.device), critic.to(self.device)
         self.old_critic = copy.deepcopy(self.critic)
         self.actor_optimizer = Adam(self.actor.parameters(), h.actor_lr)
         self.critic_optimizer = Adam(self.critic.parameters(), h.critic_lr)
 
+    @classmethod
+    def for_env(cls, env, hyperparameters=None, seeds=(0,), device="cpu"):
+        """An agent with the sizes, bounds and kind of actions of env: an id, one made, or a function that makes one.
+
+        TypeError for observations that are no Box of numbers and actions neither Box nor Discrete.
+        """
+        return cls(hyperparameters=hyperparameters, seeds=seeds, device=device, **environments.sizes(env))
+
     def act(self, observation, deterministic=False):
-        """An action, sampled or the mean, within the bounds: (O,) -> (A,) with one run, (R, O) -> (R, A), float32."""
+        """An action, sampled or the likeliest, as `applied` gives it: of (O,) with one run, or of (R, O)."""
         observation = checks.observation(observation, self)
         if observation.ndim == 1:
             return self.act(observation[None], deterministic)[0]
-        mean, std = fast.on_arrays(self.actor)(observation[:, None])  # (R, O) -> (R, 1, O) -> (R, 1, A)
-        action = mean if deterministic else mean + std * self.noise(1, self.action_dim)
-        return action[:, 0].clip(-self.action_limit, self.action_limit)
+        parameters = fast.on_arrays(self.actor)(observation[:, None])  # (R, O) -> (R, 1, O) -> (R, 1, A), each
+        noise = None if deterministic else self.noise(1, self.action_dim)
+        return self.applied(self.actor.choose(noise, *parameters)[:, 0])
 
     __call__ = act
+
+    def applied(self, action):
+        """What the environment gets for an action (..., A): it, stretched to the bounds and cut; or a choice (...)."""
+        if self.choices:
+            return action[..., 0]
+        if self.bounds is None:
+            return action.clip(-self.action_limit, self.action_limit)
+        low, high = np.array(self.bounds)
+        return (low + (action + 1) / 2 * (high - low)).clip(low, high).astype(np.float32)
 
     def noise(self, *shape):
         """Standard normal numbers, a float32 array (R, *shape), each run's from its own generator."""
@@ -309,7 +260,8 @@ class A2C:
             values, next_values = fast.values(self.old_critic, observation, flat(rollout.next_observation))
         values, next_values = (x.reshape(rollout.reward.shape).cpu().numpy() for x in (values, next_values))
         reward = rollout.reward * h.reward_scale
-        advantage = gae(reward, values, next_values, rollout.terminated, gamma=h.gamma, gae_lambda=h.gae_lambda)
+        advantage = gae(reward, values, next_values, rollout.terminated, gamma=h.gamma, gae_lambda=h.gae_lambda,
+                        truncated=rollout.truncated)  # fmt: skip
         returns = advantage + values
         advantage = standardize(flat(advantage)) if h.normalize_advantages == "rollout" else flat(advantage)
         return {"observation": observation, "action": action, "old_log_prob": flat(rollout.log_prob),
@@ -370,7 +322,7 @@ class A2C:
     @staticmethod
     def policy(actor, observation):
         """The action distribution at (R, B, O) observations. Unvalidated: a diverged run must not stop the others."""
-        return Normal(*actor(observation), validate_args=False)
+        return actor.distribution(*actor(observation))
 
     save, load, select = saving.save, classmethod(saving.load), saving.select
 

@@ -55,8 +55,8 @@ def select(agent, runs):
 
 
 def _state(agent, resumable):
-    state = {name: getattr(agent, name) for name in ("obs_dim", "action_dim", "action_limit", "updates", "episodes")}
-    state |= {
+    names = ("obs_dim", "action_dim", "action_limit", "bounds", "choices", "updates", "episodes")
+    state = {name: getattr(agent, name) for name in names} | {
         "format": FORMAT,
         "algorithm": type(agent).__name__,
         "hyperparameters": dataclasses.asdict(agent.hyperparameters),
@@ -73,7 +73,8 @@ def _state(agent, resumable):
 
 def _restore(cls, state, device):
     dims, recipe = (state["obs_dim"], state["action_dim"]), cls.default.replace(**state["hyperparameters"])
-    agent = cls(*dims, recipe, state["seeds"], device, action_limit=state["action_limit"])
+    limit = state.get("bounds") or state["action_limit"]  # older files lack bounds and choices
+    agent = cls(*dims, recipe, state["seeds"], device, action_limit=limit, choices=state.get("choices", 0))
     agent.actor.load_state_dict(state["actor"])
     agent.critic.load_state_dict(state["critic"])
     agent.refresh()

@@ -2,7 +2,8 @@
 
 One self-contained file a deck, made from the cells' slide types and the stored outputs; nothing is executed. A code
 cell shows its code where it is short and its result is no figure; otherwise the slide shows the result alone. What
-follows a prediction ("Before you run this") on its slide comes at the next key.
+follows a prediction ("Before you run this") on its slide comes at the next key. Beside the decks of the notebooks stand
+the talks, which _talks.py makes of cells of several notebooks.
 """
 
 import base64
@@ -12,10 +13,10 @@ import re
 import struct
 import sys
 
+import _editions
 import jinja2
 import markdown_it
 import math_core
-import nbformat
 import pygments.formatters
 import pygments.lexers
 import sphinx_revealjs
@@ -43,10 +44,10 @@ def _highlight(code, language, attributes):
 
 
 def _link(self, tokens, index, options, env):
-    """A link to another notebook leads to its deck."""
+    """A link to another notebook leads to its deck; one to solutions, which have no deck, to their page."""
     target = tokens[index].attrGet("href")
-    if match := re.fullmatch(r"(?:\w+/)?(\w+)\.ipynb(?:#.*)?", target):
-        tokens[index].attrSet("href", deck_name(match[1]))
+    if match := re.fullmatch(r"(\w+/)?(\w+)\.ipynb(?:#.*)?", target):
+        tokens[index].attrSet("href", f"../{match[1]}{match[2]}.html" if match[1] else deck_name(match[2]))
     return self.renderToken(tokens, index, options, env)
 
 
@@ -68,14 +69,15 @@ def slide_type(cell):
     return kind
 
 
-def _output(output):
+def output(output):
     """HTML of one output: a figure with its alternative text, else HTML, Markdown or text."""
     data = output.get("data", {})
     if "image/png" in data:
         alt = html.escape(output.metadata.get("image/png", {}).get("alt", ""), quote=True)
         encoded = "".join(data["image/png"].split())
         width, height = struct.unpack(">II", base64.b64decode(encoded[:32])[16:24])
-        aspect = f"--aspect: {height / width:.3f}"  # a wide figure may be lower than others
+        # A wide figure may be lower than others, and the text in a figure is drawn for its own size.
+        aspect = f"--aspect: {height / width:.3f}; --natural: {height}px"
         return f'<img class="figure" alt="{alt}" style="{aspect}" src="data:image/png;base64,{encoded}">'
     if "text/html" in data:
         return f'<div class="output">{data["text/html"]}</div>'
@@ -87,6 +89,21 @@ def _output(output):
     return f'<pre class="output">{html.escape(text)}</pre>'
 
 
+def rendered(text):
+    """HTML of Markdown."""
+    return _markdown.render(text)
+
+
+def inline(text):
+    """HTML of a line of Markdown, as a heading."""
+    return _markdown.renderInline(text)
+
+
+def highlighted(code):
+    """HTML of Python code."""
+    return f'<pre class="code">{pygments.highlight(code, _lexer, _formatter)}</pre>'
+
+
 def _code(cell):
     """HTML of a code cell: its code where that fits beside its result, and its outputs."""
     tags = cell.metadata.get("tags", [])
@@ -95,9 +112,9 @@ def _code(cell):
     parts = []
     if lines and len(lines) <= LINES and not figure and not {"hide-input", "remove-input"} & set(tags):
         code = re.sub(r"\n\n+", "\n\n", cell.source)
-        parts.append(f'<pre class="code">{pygments.highlight(code, _lexer, _formatter)}</pre>')
+        parts.append(highlighted(code))
     if not {"hide-output", "remove-output"} & set(tags):
-        parts += [_output(output) for output in cell.outputs]
+        parts += [output(one) for one in cell.outputs]
     return "\n".join(parts)
 
 
@@ -140,8 +157,13 @@ def _fonts():
 
 def deck(path):
     """One notebook as a page of slides that needs no other file."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = _editions.with_notes(path)
     title = next(re.findall(r"^# (.+)$", cell.source, flags=re.M) for cell in notebook.cells)[0]
+    return page(title, slides(notebook))
+
+
+def page(title, columns, kind="notebook"):
+    """Columns of slides as a page that needs no other file. kind: "notebook", or "talk" for large text."""
     css = [REVEAL / "dist" / "reveal.css", HERE / "_static" / "slides.css"]
     js = [REVEAL / "dist" / "reveal.js", REVEAL / "plugin" / "notes" / "notes.js"]
     template = jinja2.Template((HERE / "_static" / "slides.html").read_text(encoding="utf-8"))
@@ -151,7 +173,8 @@ def deck(path):
         + [file.read_text(encoding="utf-8") for file in css]
         + [_formatter.get_style_defs(".reveal pre")],
         js=[file.read_text(encoding="utf-8") for file in js],
-        columns=slides(notebook),
+        columns=columns,
+        kind=kind,
     )
 
 
@@ -159,6 +182,10 @@ def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(HERE.glob("[0-9]*.ipynb")):
         (folder / deck_name(path.stem)).write_text(deck(path), encoding="utf-8")
+    import _talks  # which draws with this module
+
+    for path in sorted(HERE.glob("decks/*.md")):
+        (folder / f"{path.stem}.html").write_text(_talks.talk(path), encoding="utf-8")
 
 
 if __name__ == "__main__":

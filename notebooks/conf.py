@@ -1,7 +1,6 @@
 """Sphinx builds the pages from these notebooks (make lecture). Everything a page needs is written into build/."""
 
 import hashlib
-import os
 import pathlib
 import re
 import sys
@@ -11,24 +10,23 @@ import math_core
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import _pages
+import _repository
 
 project = "Proximal Policy Optimization, measured"
 author = "the authors of the PPO lecture"
 copyright = "2026, the authors of the PPO lecture"
 
-# Where students find this repository, for example https://github.com/me/ppo-lecture: gives every page buttons that open
-# its notebook on Binder and Colab. Without it there are none.
-REPOSITORY = os.environ.get("LECTURE_REPOSITORY", "")
+REPOSITORY = _repository.address()  # gives every page buttons that open its notebook on Binder and Colab
 
 extensions = ["myst_nb"]
-exclude_patterns = ["**.ipynb_checkpoints"]
+exclude_patterns = ["**.ipynb_checkpoints", "decks", "notes"]  # talks, and notes for the instructor, are no pages
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_dmath_double_inline = True
 myst_heading_anchors = 3
 
 _root = pathlib.Path(__file__).parents[1]
 _behind = sorted(_root.glob("lecture_utils/**/*.py"))
-_behind += [*_root.glob("notebooks/_environment_check.py"), *_root.glob("data/SHA256SUMS")]
+_behind += [*_root.glob("data/SHA256SUMS")]
 _state = hashlib.sha256(b"".join(path.read_bytes() for path in _behind)).hexdigest()
 
 nb_execution_mode = "cache"  # executes what changed since the last build: a notebook, or what is behind all of them

@@ -1,20 +1,11 @@
 """Driving a browser: finding it, opening pages in it with the network cut off, and what is wrong with what it shows."""
 
 import contextlib
-import os
-import shutil
 
 import pytest
+from _pdf import ARGUMENTS, NAMES, executable
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 HERE = ("file:", "data:", "blob:", "about:", "http://127.0.0.1:", "http://localhost:")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--force-color-profile=srgb"]
-
-
-def executable():
-    """Path of an installed browser, or None; the variable CHROMIUM names one elsewhere."""
-    named = os.environ.get("CHROMIUM")
-    return named or next((found for found in map(shutil.which, NAMES) if found), None)
 
 
 @contextlib.contextmanager

@@ -38,20 +38,23 @@ from lecture_utils.exercises.ratio_and_clip import (
     check_mended_loss,
 )
 from lecture_utils.exercises.start_here import RETURNS, check_moves, check_returns
+from lecture_utils.exercises.your_own_task import ACROSS, CHOICE, check_across_episodes, check_choice
 
 # Of every exercise that asks for a function: what it is judged by.
 TASKS = {
     task.exercise: task
     for task in (
         *(RETURNS, CLIPPED_SURROGATE, MENDED_LOSS, ENUMERATED, GAE, MENDED_GAE, LOSS, UPDATE, INTERVAL, THREE_VERDICTS),
-        *(SCORED_ACTION, NORMALIZE, GROUP_ADVANTAGE, TWO_CLIPS),
+        *(SCORED_ACTION, NORMALIZE, CHOICE, ACROSS, GROUP_ADVANTAGE, TWO_CLIPS),
     )
 }
 
 __all__ = [
     "TASKS",
+    "check_across_episodes",
     "check_bug",
     "check_cases",
+    "check_choice",
     "check_clipped_surrogate",
     "check_diagnosis",
     "check_enumerated_surrogate",

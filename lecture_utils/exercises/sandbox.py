@@ -40,7 +40,7 @@ exec chroot "$root" setpriv --bounding-set=-all --inh-caps=-all --no-new-privs \
 """
 
 PROBE = """
-import socket, sys
+import os, socket, sys
 hidden, port, shown = sys.argv[1:]
 attempts = [lambda: open(hidden), lambda: open(shown, "a")]
 attempts += [lambda: socket.create_connection(("127.0.0.1", int(port)), 2)]
@@ -50,7 +50,8 @@ for attempt in attempts:
     except OSError:
         continue
     sys.exit("open")
-open("/tmp/written", "w").close()
+os.chdir("/tmp")
+open("written", "w").close()
 print("closed")
 """
 

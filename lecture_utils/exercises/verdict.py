@@ -26,6 +26,8 @@ EXERCISES = {
     "5.2": ("normalised advantages", "check_normalize"),
     "5.3": ("planted bug", "check_bug"),
     "5.4": ("probes", "check_probes"),
+    "6.1": ("log-probability of a choice", "check_choice"),
+    "6.2": ("advantages across episodes", "check_across_episodes"),
     "7.1": ("group advantage", "check_group_advantage"),
     "7.2": ("two clips", "check_two_clips"),
     "7.3": ("estimators of KL", "check_estimators"),

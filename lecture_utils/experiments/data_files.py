@@ -7,8 +7,10 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-DATA = ROOT / "data"
+PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+ROOT = PACKAGE.parent
+INSTALLED = PACKAGE / "data"  # a wheel brings data/ here; a checkout has it beside the package
+DATA = INSTALLED if INSTALLED.is_dir() else ROOT / "data"
 CHECKSUMS = "SHA256SUMS"
 
 
@@ -16,6 +18,8 @@ def checked(name, folder=DATA, command="make data"):
     """The path of a file in data/, after comparing its SHA-256 with the recorded one. command: what makes it again."""
     path, sums = pathlib.Path(folder) / name, pathlib.Path(folder) / CHECKSUMS
     mends = f"`git checkout -- data/{name} data/{CHECKSUMS}` brings both back, `{command}` makes them again"
+    if path.is_relative_to(INSTALLED):  # there is no git and no Makefile beside an installed package
+        mends = "install the package again with pip's option --force-reinstall, which brings its data/ along"
     for needed in (sums, path):
         if not needed.is_file():
             raise FileNotFoundError(f"{needed} is missing: {mends}")

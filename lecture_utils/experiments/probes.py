@@ -150,7 +150,7 @@ def play(agent, probe):
         mean, std = policy(observation)
         action = mean + std * noise[:, t]
         ended = np.full(coin.shape, probe.ends and t == probe.steps - 1)
-        scored, log_prob = scored_action(agent, mean, std, action)
+        scored, log_prob = scored_action(agent, action, mean, std)
         reward = probe.reward(coin, t, action.clip(-LIMIT, LIMIT))
         steps.append((observation, scored, log_prob, reward, probe.observation(coin, t + 1), ended))
     return Rollout(*(np.stack(column, axis=2) for column in zip(*steps, strict=True)))  # (R, E, T, ...)

@@ -12,13 +12,21 @@ import unittest.mock
 import gymnasium
 import numpy as np
 import pandas as pd
-import stable_baselines3
 import torch
+from torch import nn
+
+try:
+    import stable_baselines3
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "Stable-Baselines3, with which this compares, is not installed: in a terminal, run "
+        "`pip install stable-baselines3`, then restart the kernel"
+    ) from error
+
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.distributions import DiagGaussianDistribution
 from stable_baselines3.common.vec_env import DummyVecEnv
-from torch import nn
 
 from lecture_utils import PPO, TUNED, Rollout
 from lecture_utils.fast import torch_threads
@@ -119,7 +127,7 @@ class Update:
 
 @torch_threads(1)
 def sb3_updates(hyperparameters, updates=1, seed=0, make_env=lambda: gymnasium.make("Pendulum-v1"), steps=200):
-    """Let Stable-Baselines3 collect and learn. make_env: episodes that the clock cuts after `steps` steps.
+    """Let Stable-Baselines3 collect and learn, `steps` steps of each environment an update.
 
     Returns its weights at the start (P,), the list of Rollouts with R = 1, and the list of Updates.
     """
@@ -168,10 +176,13 @@ def sb3_updates(hyperparameters, updates=1, seed=0, make_env=lambda: gymnasium.m
 
 
 @torch_threads(1)
-def our_updates(hyperparameters, start, rollouts, seed=0, algorithm=PPO):
-    """Put the same rollouts through `algorithm`, from the weights `start`. Returns the list of Updates."""
+def our_updates(hyperparameters, start, rollouts, seed=0, algorithm=PPO, choices=0):
+    """Put the same rollouts through `algorithm`, from the weights `start`. Returns the list of Updates.
+
+    choices: how many actions there are to choose from; 0 where actions are numbers.
+    """
     obs_dim, action_dim = rollouts[0].observation.shape[-1], rollouts[0].action.shape[-1]
-    agent = algorithm(obs_dim, action_dim, hyperparameters, action_limit=1.0)  # in its own units, as theirs
+    agent = algorithm(obs_dim, action_dim, hyperparameters, action_limit=1.0, choices=choices)  # in units of theirs
     for network in (agent.actor, agent.critic, agent.old_actor, agent.old_critic):
         network.double()
     agent.generators[0].manual_seed(seed)
@@ -223,13 +234,10 @@ class _Recorder(BaseCallback):
         x = self.locals
         pairs = zip(x["infos"], x["new_obs"], strict=True)
         next_observation = np.stack([info.get("terminal_observation", new) for info, new in pairs])
-        terminated = np.array(
-            [
-                done and not info.get("TimeLimit.truncated", False)
-                for done, info in zip(x["dones"], x["infos"], strict=True)
-            ]
-        )
-        step = (self.model._last_obs, x["actions"], x["log_probs"].numpy(), x["rewards"], next_observation, terminated)
+        cut = np.array([info.get("TimeLimit.truncated", False) for info in x["infos"]])
+        masks = x["dones"] & ~cut, x["dones"] & cut
+        actions = x["actions"].reshape(len(cut), -1)  # a choice has no axis of its own there
+        step = (self.model._last_obs, actions, x["log_probs"].numpy(), x["rewards"], next_observation, *masks)
         self.steps.append([np.array(value) for value in step])
         return True
 
@@ -252,13 +260,15 @@ def _itself(x):
 def _sb3_tensors(policy):
     nets = [policy.mlp_extractor.policy_net, policy.action_net, policy.mlp_extractor.value_net, policy.value_net]
     linears = [m for net in nets for m in net.modules() if isinstance(m, nn.Linear)]
-    return [policy.log_std] + [x for linear in linears for x in (linear.weight, linear.bias)]
+    log_std = [policy.log_std] if hasattr(policy, "log_std") else []  # a choice has none
+    return log_std + [x for linear in linears for x in (linear.weight, linear.bias)]
 
 
 def _our_tensors(agent, of=_itself):
     layers = [*agent.actor.body.layers, *agent.critic.layers]
     pairs = [x for layer in layers for x in (of(layer.weight)[0].T, of(layer.bias)[0, 0])]
-    return [of(agent.actor.log_std)[0, 0], *pairs]
+    log_std = [] if agent.choices else [of(agent.actor.log_std)[0, 0]]
+    return [*log_std, *pairs]
 
 
 def _flat(tensors, of=_itself):

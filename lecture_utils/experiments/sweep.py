@@ -45,6 +45,8 @@ class Setting:
 
     block: episodes that one row of the result averages. scored_every: episodes between two scores on fixed starts, a
     multiple of block. scored_on: how many starts.
+    env: the id of another task than the pendulum. What are episodes above are then rollouts of one environment, of
+    rollout_steps each; a block is one call of train, and a row averages the episodes that ended in it.
     """
 
     agent: type = PPO
@@ -53,6 +55,7 @@ class Setting:
     block: int = 50
     scored_every: int = 250
     scored_on: int = 100
+    env: str = ""
 
     def __post_init__(self):
         for name in ("episodes", "block", "scored_every", "scored_on"):
@@ -65,8 +68,28 @@ class Setting:
 
     def recipe(self, seeds):
         """All of it as plain values, for a file's first line, just as they are read from there: tuples are lists."""
+        fields = dataclasses.asdict(self)
+        if not self.env:
+            del fields["env"]  # which files of the pendulum do not name
         others = {"agent": self.agent.__name__, "seeds": [int(seed) for seed in seeds]}
-        return json.loads(json.dumps(dataclasses.asdict(self) | others))
+        return json.loads(json.dumps(fields | others))
+
+    def begin(self, seeds):
+        """The agent before training."""
+        if self.env:
+            return self.agent.for_env(self.env, self.hyperparameters, seeds)
+        return self.agent(3, 1, self.hyperparameters, seeds=seeds)
+
+    def train(self, agent, episodes):
+        """The log of so many more episodes."""
+        if self.env:
+            steps = episodes * self.hyperparameters.rollout_steps
+            return train(agent, steps=steps, env=self.env, progress=False)
+        return train(agent, episodes, progress=False)
+
+    def score(self, agent, deterministic):
+        """(R,) mean returns."""
+        return evaluate(agent, self.scored_on, deterministic, env=self.env or None).mean(-1)
 
 
 def run_setting(setting, seeds, workspace, tell=lambda episodes: None):
@@ -102,9 +125,11 @@ def _block(agent, runs, setting, seconds, tell):
         a_second = agent.episodes / (seconds + time.process_time() - start + 1e-6)  # episodes
         updates = max(1, round(a_second / agent.hyperparameters.episodes_per_update))
         piece = min(updates * agent.hyperparameters.episodes_per_update, first + setting.block - agent.episodes)
+        if setting.env:  # each call begins new episodes: what is computed must not depend on how long it takes
+            piece = first + setting.block - agent.episodes
         goal = agent.episodes + piece
         try:
-            log = train(agent, piece, progress=False)
+            log = setting.train(agent, piece)
             logs.append(log.assign(run=[runs[run] for run in log.run]))
             if agent.episodes < goal:
                 raise KeyboardInterrupt  # train swallowed it
@@ -119,7 +144,7 @@ def _block(agent, runs, setting, seconds, tell):
     rows["seconds"] = seconds + time.process_time() - start
     if runs and agent.episodes % setting.scored_every == 0:
         for name, deterministic in {"score_sampled": False, "score_mean": True}.items():
-            scores = evaluate(agent, setting.scored_on, deterministic=deterministic).mean(-1)
+            scores = setting.score(agent, deterministic)
             rows[name] = rows.run.map(dict(zip(runs, scores, strict=True)))
     return agent, runs, rows
 
@@ -150,7 +175,7 @@ def _resume(setting, seeds, workspace):
             return agent, runs, [read_exactly(path, skiprows=1)]
     except (FileNotFoundError, ValueError, KeyError):
         pass  # nothing there, or another recipe's: from the start
-    return setting.agent(3, 1, setting.hyperparameters, seeds=seeds), list(range(len(seeds))), []
+    return setting.begin(seeds), list(range(len(seeds))), []
 
 
 def write_rows(path, recipe, rows, digits=6):

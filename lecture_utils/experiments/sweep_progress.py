@@ -7,8 +7,7 @@ import uuid
 
 from tqdm.auto import tqdm
 
-from lecture_utils import evaluate, fast
-from lecture_utils.training import collect_episodes
+from lecture_utils import fast
 
 ESTIMATE_FOR = 5.0  # seconds that a sweep may take, before it begins, to find out how long it will take
 
@@ -104,12 +103,11 @@ def seconds_an_episode(agent, setting):
         for _ in range(2):
             if seconds < 1:
                 start = time.perf_counter()
-                with fast.training(agent):
-                    agent.update(collect_episodes(agent))
+                setting.train(agent, agent.hyperparameters.episodes_per_update)
                 seconds = time.perf_counter() - start
         start, scores = time.perf_counter(), setting.episodes // setting.scored_every
         if scores:
-            evaluate(agent, setting.scored_on)
+            setting.score(agent, deterministic=False)
         scoring = 2 * (time.perf_counter() - start)
     return seconds / setting.hyperparameters.episodes_per_update + scoring * scores / setting.episodes
 

@@ -1,6 +1,7 @@
 """What a notebook does for its reader: figures shown with a caption, and help where cells are run out of order."""
 
 import json
+import pathlib
 import re
 import symtable
 
@@ -21,10 +22,13 @@ def show(figure, caption):
 def point_to_cells(notebook, folder=ROOT / "notebooks"):
     """From here on, a NameError in this kernel ends with the heading and the first line of the cell to run first.
 
-    notebook: name of a file in `folder`, without ending. The error itself, its traceback and every other one stay as
-    they are. Outside IPython, and where the file is missing, nothing changes.
+    notebook: name of a file in `folder`, without ending; where the package came alone, in the working directory. The
+    error itself, its traceback and every other one stay as they are. Outside IPython, and where the file is missing,
+    nothing changes.
     """
     path, shell = folder / f"{notebook}.ipynb", get_ipython()
+    if not path.is_file():
+        path = pathlib.Path.cwd() / path.name
     if shell is None or not path.is_file():
         return
 
@@ -64,7 +68,7 @@ def _cells(path):
 
 def _names_made(source):
     try:
-        table = symtable.symtable(re.sub(r"^[%!].*$", "", source, flags=re.M), "cell", "exec")
+        table = symtable.symtable(re.sub(r"^( *)[%!].*$", r"\1pass", source, flags=re.M), "cell", "exec")
     except SyntaxError:
         return set()
     return {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}

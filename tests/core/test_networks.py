@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from lecture_utils import Hyperparameters, fast, ppo
+from lecture_utils import Hyperparameters, fast, networks
 from lecture_utils.adam import Adam, clip_gradients
-from lecture_utils.ppo import MLP, STD_FLOOR, GaussianPolicy, RunsLinear
+from lecture_utils.networks import MLP, STD_FLOOR, CategoricalPolicy, GaussianPolicy, RunsLinear
 
 HEADS = list(itertools.product(["tanh", "linear"], ["abs", "softplus", "free"], ["relu", "tanh"]))
 
@@ -104,7 +104,7 @@ def test_std_cannot_reach_zero(std_head):
 
 
 def test_a_plain_absolute_value_reaches_zero_and_normal_raises(monkeypatch):
-    monkeypatch.setattr(ppo, "STD_FLOOR", 0.0)
+    monkeypatch.setattr(networks, "STD_FLOOR", 0.0)
     with pytest.raises(ValueError, match="scale"):
         [Normal(mean, std) for mean, std in drive_through_zero(policy())]
 
@@ -181,3 +181,41 @@ def test_clip_gradients_equals_torchs_own_for_each_run():
     for run in range(3):
         for p, q in zip(parameters, expected[run], strict=True):
             assert torch.allclose(p.grad[run], q, rtol=1e-5)
+
+
+def choice(runs=2, choices=3):
+    return CategoricalPolicy((3, 8), 1, choices, generators(*range(runs)), Hyperparameters())
+
+
+def test_a_choice_has_the_probabilities_of_its_softmax():
+    network, x = choice(), torch.randn(2, 1, 3).expand(2, 20_000, 3)
+    with torch.no_grad():
+        (logits,) = network(x)
+    assert logits.shape == (2, 20_000, 1, 3)
+    noise = np.random.default_rng(0).standard_normal((2, 20_000, 1), dtype=np.float32)
+    chosen = network.choose(noise, logits.numpy() * 9)
+    shares = np.stack([(chosen == k).mean((1, 2)) for k in range(3)], axis=-1)
+    assert shares == pytest.approx((logits[:, 0, 0] * 9).softmax(-1).numpy(), abs=0.015)
+    assert (network.choose(None, logits.numpy()) == logits.argmax(-1).numpy()).all()
+    ends = np.array([-40.0, 40.0], np.float32).reshape(1, 2, 1)
+    assert network.choose(ends, logits[:1, :2].numpy()).ravel().tolist() == [0, 2]
+
+
+def test_a_choice_is_scored_as_its_softmax_says():
+    network, x = choice(), torch.randn(2, 5, 3)
+    action = torch.tensor([0.0, 1, 2, 1, 0]).expand(2, 5)[..., None]  # (R, B, 1), as the update has it
+    policy = network.distribution(*network(x))
+    expected = network(x)[0][:, :, 0].log_softmax(-1).gather(-1, action.long())[..., 0]
+    assert torch.allclose(policy.log_prob(action).sum(-1), expected)
+    p = expected.new_tensor(network(x)[0][:, :, 0].softmax(-1).tolist())
+    assert torch.allclose(policy.entropy().sum(-1), -(p * p.log()).sum(-1))
+
+
+@pytest.mark.parametrize("used", [fast.USED, set()])
+def test_a_choices_on_arrays_equals_forward(used, monkeypatch):
+    monkeypatch.setattr(fast, "USED", used)
+    network, x = choice(), torch.randn(2, 5, 3)
+    with torch.no_grad():
+        (expected,) = network(x)
+    (got,) = fast.on_arrays(network)(x.numpy())
+    assert got == pytest.approx(expected.numpy(), abs=1e-6)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.signal import lfilter
-from torch.distributions import Independent, MultivariateNormal, Normal
+from torch.distributions import Categorical, Independent, MultivariateNormal, Normal
 
 from lecture_utils import clipped_surrogate, gae
 
@@ -463,6 +463,76 @@ def by_places(low, high, claim_low, claim_high):
 THREE_VERDICTS = {f.__name__: f for f in (by_overlap, contradicted_first, by_ends, by_count, by_places)}
 
 
+# 6.1, from (logits, choice)
+def by_categorical(logits, choice):
+    return Categorical(logits=logits).log_prob(choice)
+
+
+def by_cross_entropy(logits, choice):
+    return -torch.nn.functional.cross_entropy(logits, choice, reduction="none")
+
+
+def by_one_hot(logits, choice):
+    return (torch.nn.functional.one_hot(choice, logits.shape[-1]) * logits.log_softmax(-1)).sum(-1)
+
+
+def by_index(logits, choice):
+    return logits.softmax(-1)[torch.arange(len(choice)), choice].log()
+
+
+def as_a_stack(logits, choice):
+    return torch.stack([row[c] - row.exp().sum().log() for row, c in zip(logits, choice, strict=True)])
+
+
+CHOICES = {f.__name__: f for f in (by_categorical, by_cross_entropy, by_one_hot, by_index, as_a_stack)}
+
+
+# 6.2, from (rewards, values, next_values, terminated, truncated)
+def episode_by_episode(rewards, values, next_values, terminated, truncated, *, gamma, gae_lambda):
+    last = np.zeros(rewards.shape[:-1])
+    found = []
+    for t in reversed(range(rewards.shape[-1])):
+        delta = rewards[..., t] + np.where(terminated[..., t], 0, gamma * next_values[..., t]) - values[..., t]
+        ended = (terminated[..., t] + truncated[..., t]) > 0
+        last = delta + np.where(ended, 0, gamma * gae_lambda * last)
+        found.append(last)
+    return np.stack(found[::-1], axis=-1)
+
+
+def by_a_matrix(rewards, values, next_values, terminated, truncated, *, gamma, gae_lambda):
+    delta = rewards + gamma * (1 - terminated) * next_values - values
+    ended = np.maximum(terminated, truncated)
+    steps = rewards.shape[-1]
+    found = np.zeros(rewards.shape)
+    for t in range(steps):
+        weight = np.ones(rewards.shape[:-1])
+        for k in range(t, steps):
+            found[..., t] += weight * delta[..., k]
+            weight = weight * gamma * gae_lambda * (1 - ended[..., k])
+    return found
+
+
+def of_the_series(rewards, values, next_values, terminated, truncated, **numbers):
+    return gae(rewards, values, next_values, terminated, truncated=truncated, **numbers)
+
+
+def with_tensors_of_masks(rewards, values, next_values, terminated, truncated, **numbers):
+    masks = torch.as_tensor(terminated), torch.as_tensor(truncated)
+    arrays = (torch.as_tensor(x) for x in (rewards, values, next_values))
+    return gae(*arrays, masks[0], truncated=masks[1], **numbers).numpy()
+
+
+def cut_added_to_the_reward(rewards, values, next_values, terminated, truncated, *, gamma, gae_lambda):
+    """As older programs do it: the value after a cut goes into the reward, and then every cut is an end."""
+    rewards = rewards + gamma * truncated * next_values
+    ended = np.maximum(terminated, truncated)
+    return gae(rewards, values, next_values, ended, gamma=gamma, gae_lambda=gae_lambda)
+
+
+ACROSS = {f.__name__: f for f in (episode_by_episode, by_a_matrix, of_the_series, with_tensors_of_masks,
+                                  cut_added_to_the_reward)}  # fmt: skip
+
+
 # 7.1, from (reward, group)
 
 
@@ -533,4 +603,5 @@ TOKENS = {f.__name__: f for f in (by_sign_of_text, text_by_text, masked_afterwar
 RIGHT_FORMS = {"7.1": GROUPS, "7.2": TOKENS,
                "0.1": RETURNS, "1.4": ENUMERATED, "4.4": THREE_VERDICTS,
                "1.1": SURROGATES, "1.3": LOSSES, "2.1": ADVANTAGES, "2.2": ADVANTAGES, "3.1": LOSSES_WITH_BONUS,
-               "3.2": UPDATES, "4.1": INTERVALS, "5.1": SCORED, "5.2": NORMALIZED}  # fmt: skip
+               "3.2": UPDATES, "4.1": INTERVALS, "5.1": SCORED, "5.2": NORMALIZED,
+               "6.1": CHOICES, "6.2": ACROSS}  # fmt: skip

@@ -3,9 +3,13 @@
 Written without the checkers' own mistakes: other code, same fault. "" stands for a mistake that has no name yet.
 """
 
+import math
+
 import numpy as np
 import torch
-from torch.distributions import Normal
+from torch.distributions import Categorical, Normal
+
+from lecture_utils import gae
 
 UPPER, LOWER = "only the upper edge", "only the lower edge"
 
@@ -564,6 +568,57 @@ THREE_VERDICTS = [
     ("none of the three", lambda *x: True),
 ]  # fmt: skip
 
+# 6.1, from (logits, choice)
+CHOICES = [
+    ("the logit itself", lambda x, c: torch.stack([row[k] for row, k in zip(x, c, strict=True)])),
+    ("the probability is returned", lambda x, c: Categorical(logits=x).probs[torch.arange(len(c)), c]),
+    ("normalised over the batch", lambda x, c: (x - x.logsumexp(0))[torch.arange(len(c)), c]),
+    ("the likeliest choice", lambda x, c: Categorical(logits=x).log_prob(x.argmax(-1))),
+    ("the sign is flipped", lambda x, c: torch.nn.functional.cross_entropy(x, c, reduction="none")),
+    ("summed over all choices", lambda x, c: Categorical(logits=x).logits.sum(-1)),
+    ("the entropy of the policy", lambda x, c: -(x.softmax(-1) * x.log_softmax(-1)).sum(-1)),
+    ("", lambda x, c: 2 * Categorical(logits=x).log_prob(c)),
+    ("", lambda x, c: Categorical(logits=x).log_prob(c) + 1),
+    ("", lambda x, c: Categorical(logits=x).log_prob(c) / math.log(2)),
+    ("wrong shape", lambda x, c: Categorical(logits=x).log_prob(c).sum()),
+    ("wrong shape", lambda x, c: Categorical(logits=x).log_prob(c)[:, None]),
+    ("wrong shape", lambda x, c: x.log_softmax(-1)),
+    ("", lambda x, c: x.log_softmax(-1).mean(-1)),
+    ("", lambda x, c: -Categorical(logits=x).log_prob(c).exp()),
+]
+
+
+# 6.2, from (rewards, values, next_values, terminated, truncated)
+def _one_flag(kept):
+    def answer(r, v, n, terminated, truncated, *, gamma, gae_lambda):
+        done = terminated + truncated
+        value = n if kept else n * (1 - done)
+        advantages = r + gamma * value - v
+        for t in range(r.shape[-1] - 2, -1, -1):
+            advantages[..., t] += gamma * gae_lambda * (1 - done[..., t]) * advantages[..., t + 1]
+        return advantages
+
+    return answer
+
+
+ACROSS = [
+    ("a cut is taken for an end", _one_flag(kept=False)),
+    ("an end is taken for a cut", _one_flag(kept=True)),
+    ("the trace runs across a cut", lambda r, v, n, e, c, **k: gae(r, v, n, e, **k)),
+    ("neither ends nor cuts", lambda r, v, n, e, c, **k: gae(r, v, n, 0 * e, **k)),
+    ("", lambda r, v, n, e, c, **k: -gae(r, v, n, e, truncated=c, **k)),
+    ("", lambda r, v, n, e, c, **k: gae(r, v, n, e, truncated=c, **k) + v),
+    ("", lambda r, v, n, e, c, **k: gae(r, v, n, c, truncated=e, **k)),
+    ("", lambda r, v, n, e, c, **k: gae(r, n, v, e, truncated=c, **k)),
+    ("", lambda r, v, n, e, c, **k: gae(r, n, n, e, truncated=c, **k)),
+    ("", lambda r, v, n, e, c, gamma, gae_lambda: gae(r, v, n, e, truncated=c, gamma=gamma, gae_lambda=0.0)),
+    ("", lambda r, v, n, e, c, gamma, gae_lambda: gae(r, v, n, e, truncated=c, gamma=gamma, gae_lambda=1.0)),
+    ("", lambda r, v, n, e, c, gamma, gae_lambda: gae(r, v, n, e, truncated=c, gamma=1.0, gae_lambda=gae_lambda)),
+    ("", lambda r, v, n, e, c, gamma, gae_lambda: gae(r, v, n, e, truncated=c, gamma=gae_lambda, gae_lambda=gamma)),
+    ("wrong shape", lambda r, v, n, e, c, **k: gae(r, v, n, e, truncated=c, **k).mean(-1)),
+    ("", lambda r, v, n, e, c, **k: gae(r, v, n, e, truncated=c, **k)[..., ::-1] + 1),
+]  # fmt: skip
+
 
 # 7.1, from (reward, group)
 def rows_of(reward, group):
@@ -654,4 +709,5 @@ TOKENS = [
 WRONG_FORMS = {"7.1": GROUPS, "7.2": TOKENS,
                "0.1": RETURNS, "1.4": ENUMERATED, "4.4": THREE_VERDICTS,
                "1.1": SURROGATES, "1.3": MENDED_LOSSES, "2.1": GAES, "2.2": GAES, "3.1": LOSSES_WITH_BONUS,
-               "3.2": UPDATES, "4.1": INTERVALS, "5.1": SCORED, "5.2": NORMALIZED}  # fmt: skip
+               "3.2": UPDATES, "4.1": INTERVALS, "5.1": SCORED, "5.2": NORMALIZED,
+               "6.1": CHOICES, "6.2": ACROSS}  # fmt: skip

@@ -1,5 +1,6 @@
 """Our update beside Stable-Baselines3's: same weights, episodes and minibatches; and mistakes that must show."""
 
+import dataclasses
 import inspect
 import math
 
@@ -113,6 +114,72 @@ def test_two_action_dimensions_and_terminations(ends, updates):
     theirs = sb3_updates(recipe, updates, make_env=make_env, steps=40)
     assert theirs[1][0].terminated.any() == (ends > 0)
     assert max(difference(theirs, recipe).values()) < SAME
+
+
+CHOICE = RECIPE.replace(episodes_per_update=4, minibatch_size=64, passes=2, hidden=(16,))
+
+
+@pytest.fixture(scope="module")
+def cartpole():
+    """Two updates on 64 steps of four CartPoles, in which episodes end and others are cut after 20 steps."""
+    return sb3_updates(CHOICE, 2, make_env=lambda: gymnasium.make("CartPole-v1", max_episode_steps=20), steps=64)
+
+
+def test_choices_and_episodes_of_any_length_are_the_same(cartpole):
+    start, rollouts, log = cartpole
+    for rollout in rollouts:
+        assert rollout.action.shape == (1, 4, 64, 1)
+        inside = slice(0, -1)  # of the rollout
+        assert rollout.terminated[..., inside].any()
+        assert rollout.truncated[..., inside].any()
+        assert not (rollout.terminated & rollout.truncated).any()
+        assert not (rollout.terminated | rollout.truncated)[..., -1].all()  # some episode goes on after it
+    assert np.abs(log[1].parameters - start).max() > 1e-3
+    assert max(difference(cartpole, CHOICE, choices=2).values()) < SAME
+
+
+def ended(rollout):
+    return rollout.terminated | rollout.truncated
+
+
+def reset_for_last(rollout):
+    """At an end inside the rollout, the first observation of the next episode."""
+    last, inside = rollout.next_observation.copy(), ended(rollout)[..., :-1]
+    last[:, :, :-1][inside] = rollout.observation[:, :, 1:][inside]
+    return {"next_observation": last}
+
+
+def at_the_last_step(mask):
+    return mask | (np.arange(mask.shape[-1]) == mask.shape[-1] - 1)
+
+
+def rolled(name, by, axis=2):
+    return lambda rollout: {name: np.roll(getattr(rollout, name), by, axis=axis)}
+
+
+ROLLOUT_FAULTS = {
+    "a cut taken for an end": lambda x: {"terminated": ended(x), "truncated": None},
+    "an end taken for a cut": lambda x: {"terminated": np.zeros_like(x.terminated), "truncated": ended(x)},
+    "the reset observation taken for the last one": reset_for_last,
+    "the trace across cuts": lambda x: {"truncated": None},
+    "no ends and no cuts": lambda x: {"terminated": np.zeros_like(x.terminated), "truncated": None},
+    "ends one step late": rolled("terminated", 1),
+    "ends one step early": rolled("terminated", -1),
+    "cuts one step late": rolled("truncated", 1),
+    "cuts one step early": rolled("truncated", -1),
+    "an end after the last step": lambda x: {"terminated": at_the_last_step(x.terminated)},
+    "the value of the state before": lambda x: {"next_observation": x.observation},
+    "the last observations of another environment": rolled("next_observation", 1, axis=1),
+    "the choices of another environment": rolled("action", 1, axis=1),
+}
+
+
+@pytest.mark.parametrize("fault", ROLLOUT_FAULTS)
+def test_a_fault_in_the_rollout_is_seen(cartpole, fault):
+    start, rollouts, log = cartpole
+    changed = dataclasses.replace(rollouts[0], **ROLLOUT_FAULTS[fault](rollouts[0]))
+    ours = our_updates(CHOICE, start, [changed], choices=2)
+    assert largest_difference(ours, log[:1])["gradients"] > 100 * SAME
 
 
 class WrongSign(PPO):

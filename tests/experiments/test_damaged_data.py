@@ -13,10 +13,12 @@ import torch
 
 from lecture_utils.exercises import sick_runs
 from lecture_utils.experiments.brackets import load_language
+from lecture_utils.experiments.cartpole import load_cartpole
 from lecture_utils.experiments.data_files import CHECKSUMS, DATA, write_checksums
 from lecture_utils.experiments.fair_experiment import load_passes
 from lecture_utils.experiments.gradient_angle import load_gradient_angle
 from lecture_utils.experiments.ladder import load_details
+from lecture_utils.experiments.mountain_car import load_mountain_car
 from lecture_utils.experiments.neighbours import load_neighbours
 from lecture_utils.experiments.one_batch import load_one_batch
 from lecture_utils.experiments.optimal import load_optimal
@@ -38,6 +40,8 @@ LOADERS = {
     r"passes/.*\.csv": (lambda match, folder: load_passes(folder / "passes"), "make data-passes"),
     r"details/.*\.csv": (lambda match, folder: load_details(folder / "details"), "make data-details"),
     r"neighbours/.*\.csv": (lambda match, folder: load_neighbours(folder / "neighbours"), "make data-details"),
+    r"cartpole/.*\.csv": (lambda match, folder: load_cartpole(folder / "cartpole"), "make data-cartpole"),
+    r"mountain_car/.*\.csv": (lambda match, folder: load_mountain_car(folder / "mountain_car"), "make data-cartpole"),
     r"probes\.csv": (lambda match, folder: load_probes(folder), "make data-details"),
     r"std_zero\.csv": (
         lambda match, folder: load_std_zero(folder),

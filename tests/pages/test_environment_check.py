@@ -8,8 +8,8 @@ import tomllib
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FILE = ROOT / "notebooks" / "_environment_check.py"
-spec = importlib.util.spec_from_file_location("_environment_check", FILE)
+FILE = ROOT / "lecture_utils" / "figures" / "environment_check.py"
+spec = importlib.util.spec_from_file_location("environment_check", FILE)
 environment_check = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(environment_check)
 check_environment, check_package = environment_check.check_environment, environment_check.check_package

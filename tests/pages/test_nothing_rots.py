@@ -25,7 +25,8 @@ def copied(tmp_path, monkeypatch):
     for name in ("notebooks", "figures"):
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "data").mkdir()
-    for name in ("environment.yml", "pyproject.toml", "Makefile", "README.md", "LICENSE", "data/README.md"):
+    files = ("environment.yml", "pyproject.toml", "Makefile", "README.md", "CONTRIBUTING.md", "data/README.md")
+    for name in (*files, "LICENSE", "LICENSE-CC-BY-4.0"):
         shutil.copyfile(ROOT / name, tmp_path / name)
     monkeypatch.setattr(test_project, "ROOT", tmp_path)
     monkeypatch.setattr(figures, "ROOT", tmp_path)

@@ -19,7 +19,7 @@ from lecture_utils.figures import panels, ratio_and_clip
 
 pytest.importorskip("myst_nb", reason="the packages that make pages are not installed")
 ROOT = pathlib.Path(__file__).parents[2]
-SOURCES = ("conf.py", "_pages.py", "_static")
+SOURCES = ("conf.py", "_pages.py", "_repository.py", "_static")
 WIDTHS = (1280, 800, 390)
 
 # Wider than the window, tables that a laptop shows in part only or with cells of more than two lines, headings with a
@@ -170,7 +170,8 @@ def test_what_is_behind_the_notebooks_executes_them_again(tmp_path, changed):
     file = tmp_path / changed
     file.parent.mkdir(parents=True)
     file.write_text("one")
-    shutil.copy(ROOT / "notebooks" / "_pages.py", conf.parent)
+    for name in ("_pages.py", "_repository.py"):
+        shutil.copy(ROOT / "notebooks" / name, conf.parent)
     before, again = (runpy.run_path(str(conf))["nb_execution_cache_path"] for _ in range(2))
     file.write_text("two")
     assert before == again != runpy.run_path(str(conf))["nb_execution_cache_path"]

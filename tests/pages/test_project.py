@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = pathlib.Path(__file__).parents[2]
+ENGINEERS = ROOT / "notebooks" / "for_engineers.md"
 CONDA_NAMES = {
     "gymnasium-classic_control": "gymnasium",
     "matplotlib-base": "matplotlib",
@@ -66,7 +67,8 @@ def tracked():
 
 def test_top_level_holds_what_the_layout_names():
     names = {"notebooks", "lecture_utils", "data", "figures", "tests", "environment.yml", "README.md", "pyproject.toml"}
-    names |= {"constraints.txt", "Makefile", "LICENSE", "CITATION.cff"}
+    names |= {"constraints.txt", "Makefile", "LICENSE", "LICENSE-CC-BY-4.0", "CITATION.cff"}
+    names |= {"CHANGELOG.md", "CONTRIBUTING.md"}
     assert {path.split("/")[0] for path in tracked() if not path.startswith(".")} <= names
 
 
@@ -82,8 +84,9 @@ def test_readme_names_only_what_exists():
 
 
 def texts():
-    """Path -> text of the READMEs and of the notebooks' Markdown."""
-    found = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", ROOT / "data" / "README.md")}
+    """Path -> text of the READMEs, of the pages that are no notebooks, and of the notebooks' Markdown."""
+    pages = (ROOT / "README.md", ROOT / "data" / "README.md", *(ROOT / "notebooks").glob("*.md"))
+    found = {path: path.read_text(encoding="utf-8") for path in pages}
     for path in (ROOT / "notebooks").rglob("*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         found[path] = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
@@ -115,11 +118,11 @@ def unknown(text):
 
 def test_texts_name_only_what_the_package_has():
     assert {str(path): unknown(text) for path, text in texts().items() if unknown(text)} == {}
-    assert len(named((ROOT / "README.md").read_text(encoding="utf-8"))[0]) >= 6
+    assert len(named(ENGINEERS.read_text(encoding="utf-8"))[0]) >= 6
 
 
 def test_the_engineers_part_names_the_whole_core():
-    text = (ROOT / "README.md").read_text(encoding="utf-8").split("## For the engineer")[1]
+    text = ENGINEERS.read_text(encoding="utf-8")
     core = {path.name for path in (ROOT / "lecture_utils").glob("*.py")} - {"__init__.py"}
     assert core == set(re.findall(r"`(\w+\.py)`", text))
 
@@ -164,3 +167,17 @@ def test_text_has_no_carriage_returns_in_any_checkout(tmp_path):
     assert changed.stdout == ""
     if shutil.which("bash"):
         subprocess.run(["bash", "-n", ".ci/run"], cwd=clone, check=True)
+
+
+def test_the_files_around_the_project_are_well_formed():
+    """Read as YAML, with what GitHub needs in them; the version is that of the package."""
+    yaml = pytest.importorskip("yaml")
+    read = {path: yaml.safe_load((ROOT / path).read_text(encoding="utf-8")) for path in tracked() if "ISSUE" in path}
+    assert [form["name"] for form in read.values()] == ["I am stuck at cell ..."]
+    assert all({"type", "attributes"} <= set(field) for form in read.values() for field in form["body"])
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert cited["version"] == project["version"]
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
+    pages = yaml.safe_load((ROOT / ".github" / "workflows" / "pages.yml").read_text(encoding="utf-8"))
+    assert pages["jobs"]["deploy"]["permissions"] == {"pages": "write", "id-token": "write"}

@@ -1,8 +1,9 @@
 """Every slide of every deck in a browser, at 1280 x 720 and without a network (make slides)."""
 
-import importlib.util
 import pathlib
 
+import _editions
+import _slides
 import browser
 import nbformat
 import pytest
@@ -43,10 +44,7 @@ CROWDED = """slide => {
 @pytest.fixture(scope="module")
 def maker():
     """The program behind make slides."""
-    spec = importlib.util.spec_from_file_location("_slides", ROOT / "notebooks" / "_slides.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return _slides
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +74,16 @@ def test_every_slide(maker, chromium, path, tmp_path):
     problems, count = problems_of(chromium, tmp_path / "deck.html")
     assert problems == []
     assert count >= 10
+
+
+WITH_NOTES = [path for path in NOTEBOOKS if _editions.notes_file(path).is_file()]
+
+
+@pytest.mark.parametrize("path", WITH_NOTES, ids=lambda path: path.stem)
+def test_a_third_of_the_slides_have_notes(maker, path):
+    notebook = _editions.with_notes(path)
+    shown = [slide for column in maker.slides(notebook) for slide in column]
+    assert 3 * sum(any("<aside" in cell for cell in slide) for slide in shown) >= len(shown)
 
 
 def foreign_fonts(chromium, path):

@@ -1,16 +1,19 @@
 """Is everything here that the notebooks need? One line a package, with the fix where one is missing or too old.
 
-`%run _environment_check.py` in a notebook, or the same file with python in a terminal. It imports nothing beyond
-the standard library before it knows better: a check that needs what it checks for helps nobody. What is needed is read
-from the requirements that this package was installed with (pyproject.toml), so it is written down once.
+Run it as a file, from a notebook or with python in a terminal. It imports nothing beyond the standard library before it
+knows better: a check that needs what it checks for helps nobody. What is needed is read from the requirements that this
+package was installed with (pyproject.toml), so it is written down once.
 """
 
 import importlib.metadata
+import pathlib
 import platform
 from typing import NamedTuple
 
 PROJECT = "ppo-lecture"
-FIX = 'python -m pip install -c constraints.txt "{}"'
+# The tested versions lie beside a checkout; a wheel does not bring them.
+TESTED = " -c constraints.txt" if (pathlib.Path(__file__).resolve().parents[2] / "constraints.txt").is_file() else ""
+FIX = f'python -m pip install{TESTED} "{{}}"'
 
 
 class Check(NamedTuple):
