@@ -7,7 +7,7 @@ READY := .venv/ready
 # Tests at once; a worker takes a core and up to 2 GB.
 WORKERS ?= 2
 
-.PHONY: help lecture first-cells student instructor slides pdf test test-live test-long test-lowest class grade lab data data-passes data-details data-cartpole bench clean
+.PHONY: help lecture first-cells student instructor slides pdf test test-live test-long test-lowest class grade lab data data-passes data-details data-cartpole data-language bench clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -87,6 +87,9 @@ data-details: $(READY)  ## record the experiments of notebook 05 again (an hour 
 data-cartpole: $(READY)  ## record the experiments of notebook 06 again (minutes, resumable)
 	$(BIN)/python -m lecture_utils.experiments.cartpole
 	$(BIN)/python -m lecture_utils.experiments.mountain_car
+
+data-language: $(READY)  ## record the experiments of notebook 07 again (ten minutes of processor time, resumable)
+	$(BIN)/python -m lecture_utils.experiments.brackets
 
 bench: $(READY)  ## time training, environments, notebooks and sweeps; tables, and build/benchmarks.json
 	$(BIN)/python -m pytest tests/benchmarks

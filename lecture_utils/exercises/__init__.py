@@ -19,6 +19,14 @@ from lecture_utils.exercises.details_that_matter import (
     plant_bug,
 )
 from lecture_utils.exercises.gae import GAE, MENDED_GAE, check_gae, check_lambdas, check_mended_gae
+from lecture_utils.exercises.language import (
+    GROUP_ADVANTAGE,
+    TWO_CLIPS,
+    check_estimators,
+    check_group_advantage,
+    check_two_clips,
+    hidden_losses,
+)
 from lecture_utils.exercises.ppo_training import LOSS, UPDATE, check_diagnosis, check_ppo_loss, check_update, sick_runs
 from lecture_utils.exercises.ratio_and_clip import (
     CLIPPED_SURROGATE,
@@ -37,7 +45,7 @@ TASKS = {
     task.exercise: task
     for task in (
         *(RETURNS, CLIPPED_SURROGATE, MENDED_LOSS, ENUMERATED, GAE, MENDED_GAE, LOSS, UPDATE, INTERVAL, THREE_VERDICTS),
-        *(SCORED_ACTION, NORMALIZE, CHOICE, ACROSS),
+        *(SCORED_ACTION, NORMALIZE, CHOICE, ACROSS, GROUP_ADVANTAGE, TWO_CLIPS),
     )
 }
 
@@ -50,7 +58,9 @@ __all__ = [
     "check_clipped_surrogate",
     "check_diagnosis",
     "check_enumerated_surrogate",
+    "check_estimators",
     "check_gae",
+    "check_group_advantage",
     "check_interval",
     "check_lambdas",
     "check_mended_gae",
@@ -63,9 +73,11 @@ __all__ = [
     "check_reading",
     "check_returns",
     "check_scored_action",
+    "check_two_clips",
     "check_update",
     "check_verdicts",
     "final_scores",
+    "hidden_losses",
     "plant_bug",
     "sick_runs",
 ]

@@ -28,6 +28,9 @@ EXERCISES = {
     "5.4": ("probes", "check_probes"),
     "6.1": ("log-probability of a choice", "check_choice"),
     "6.2": ("advantages across episodes", "check_across_episodes"),
+    "7.1": ("group advantage", "check_group_advantage"),
+    "7.2": ("two clips", "check_two_clips"),
+    "7.3": ("estimators of KL", "check_estimators"),
 }
 
 NOT_ATTEMPTED, RIGHT, WRONG = "not attempted", "right", "wrong"

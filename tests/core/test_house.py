@@ -1,13 +1,14 @@
-"""Imports point one way: the core uses no room, the experiments use the core, figures and exercises use both."""
+"""Imports point one way: the core uses no room, language the core, experiments both, figures and exercises all."""
 
 import ast
 import pathlib
 
 HOUSE = pathlib.Path(__file__).parents[2] / "lecture_utils"
-ROOMS = {"experiments", "figures", "exercises"}
+ROOMS = {"language", "experiments", "figures", "exercises"}
 SHOWING = {"IPython", "ipywidgets", "matplotlib"}
-MAY_USE = {"core": set(), "experiments": {"experiments"}, "figures": {"experiments", "figures"}}
-MAY_USE["exercises"] = {"experiments", "exercises"}
+MAY_USE = {"core": set(), "language": {"language"}, "experiments": {"language", "experiments"}}
+MAY_USE |= {room: MAY_USE["experiments"] | {room} for room in ("figures", "exercises")}
+WITHOUT_PICTURES = {"core", "language"}
 
 
 def imported(source):
@@ -21,7 +22,7 @@ def imported(source):
 def wrong_arrows(room, source):
     parts = [name.split(".") for name in imported(source)]
     wrong = {p[1] for p in parts if p[0] == "lecture_utils" and p[1:2] and p[1] in ROOMS - MAY_USE[room]}
-    wrong |= {p[0] for p in parts if room == "core" and p[0] in SHOWING}
+    wrong |= {p[0] for p in parts if room in WITHOUT_PICTURES and p[0] in SHOWING}
     return wrong | {"a relative import" for p in parts if p[0] == ""}
 
 
@@ -36,6 +37,12 @@ def test_imports_point_one_way():
 def test_an_arrow_that_points_the_wrong_way_is_noticed():
     assert wrong_arrows("core", "def f():\n    from lecture_utils import experiments") == {"experiments"}
     assert wrong_arrows("core", "import matplotlib.pyplot as plt\nimport numpy") == {"matplotlib"}
+    assert wrong_arrows("core", "from lecture_utils.language import task") == {"language"}
+    assert wrong_arrows("language", "from lecture_utils.experiments import sweep") == {"experiments"}
+    assert wrong_arrows("language", "from lecture_utils.language import task\nimport matplotlib") == {"matplotlib"}
+    assert (
+        wrong_arrows("experiments", "from lecture_utils.language import task\nfrom lecture_utils import ppo") == set()
+    )
     assert wrong_arrows("experiments", "from lecture_utils.figures.style import png") == {"figures"}
     assert wrong_arrows("figures", "import lecture_utils.exercises.gae, lecture_utils.experiments.sweep") == {
         "exercises"

@@ -532,8 +532,76 @@ def cut_added_to_the_reward(rewards, values, next_values, terminated, truncated,
 ACROSS = {f.__name__: f for f in (episode_by_episode, by_a_matrix, of_the_series, with_tensors_of_masks,
                                   cut_added_to_the_reward)}  # fmt: skip
 
+
+# 7.1, from (reward, group)
+
+
+def by_view(reward, group):
+    rows = reward.view(len(reward) // group, group)
+    return ((rows - rows.mean(dim=1)[:, None]) / (rows.std(dim=1)[:, None] + 1e-4)).view(-1)
+
+
+def group_by_group(reward, group):
+    return torch.cat([(x - x.mean()) / (x.std() + 1e-4) for x in reward.split(group)])
+
+
+def from_sums_of_squares(reward, group):
+    centred = reward.reshape(-1, group) - reward.reshape(-1, group).mean(1, keepdim=True)
+    std = (centred.square().sum(1, keepdim=True) / (group - 1)).sqrt()
+    return torch.ravel(centred / (std + 1e-4))
+
+
+def with_numpy_rows(reward, group):
+    rows = reward.numpy().reshape(-1, group)
+    centred = rows - rows.mean(1, keepdims=True)
+    return torch.from_numpy((centred / (rows.std(1, ddof=1, keepdims=True) + 1e-4)).ravel())
+
+
+def repeated(reward, group):
+    rows = reward.unflatten(0, (-1, group))
+    mean, std = (x.repeat_interleave(group) for x in (rows.mean(-1), rows.std(-1)))
+    return (reward - mean) / (std + 1e-4)
+
+
+GROUPS = {f.__name__: f for f in (by_view, group_by_group, from_sums_of_squares, with_numpy_rows, repeated)}
+
+# 7.2, from (log_prob, old_log_prob, advantage, mask, below, above)
+
+
+def by_sign_of_text(new, old, advantage, mask, below, above):
+    ratio, a = torch.exp(new - old), advantage.unsqueeze(1)
+    return mask * torch.where(a >= 0, ratio.clamp(max=1 + above), ratio.clamp(min=1 - below)) * a
+
+
+def text_by_text(new, old, advantage, mask, below, above):
+    rows = zip(new, old, advantage, mask, strict=True)
+    found = [clipped_surrogate((n - o).exp(), a.expand(n.shape), (below, above)) * m for n, o, a, m in rows]
+    return torch.stack(found)
+
+
+def masked_afterwards(new, old, advantage, mask, below, above):
+    ratio, a = new.exp() / old.exp(), advantage[:, None].expand_as(new)
+    objective = torch.min(ratio * a, torch.clip(ratio, 1 - below, 1 + above) * a)
+    return torch.where(mask > 0, objective, torch.zeros_like(objective))
+
+
+def negated_max_of_tokens(new, old, advantage, mask, below, above):
+    ratio, a = (new - old).exp(), advantage.reshape(-1, 1)
+    return -torch.max(-ratio * a, -ratio.clamp(1 - below, 1 + above) * a) * mask
+
+
+def bounds_then_where(new, old, advantage, mask, below, above):
+    ratio, a = torch.exp(new - old), advantage[..., None]
+    clipped = torch.where(ratio > 1 + above, 1 + above, torch.where(ratio < 1 - below, 1 - below, ratio))
+    return torch.where(ratio * a < clipped * a, ratio * a, clipped * a) * mask
+
+
+TOKENS = {f.__name__: f for f in (by_sign_of_text, text_by_text, masked_afterwards, negated_max_of_tokens,
+                                  bounds_then_where)}  # fmt: skip
+
 # number of the exercise -> {name: right answer}
-RIGHT_FORMS = {"0.1": RETURNS, "1.4": ENUMERATED, "4.4": THREE_VERDICTS,
+RIGHT_FORMS = {"7.1": GROUPS, "7.2": TOKENS,
+               "0.1": RETURNS, "1.4": ENUMERATED, "4.4": THREE_VERDICTS,
                "1.1": SURROGATES, "1.3": LOSSES, "2.1": ADVANTAGES, "2.2": ADVANTAGES, "3.1": LOSSES_WITH_BONUS,
                "3.2": UPDATES, "4.1": INTERVALS, "5.1": SCORED, "5.2": NORMALIZED,
                "6.1": CHOICES, "6.2": ACROSS}  # fmt: skip

@@ -619,8 +619,95 @@ ACROSS = [
     ("", lambda r, v, n, e, c, **k: gae(r, v, n, e, truncated=c, **k)[..., ::-1] + 1),
 ]  # fmt: skip
 
+
+# 7.1, from (reward, group)
+def rows_of(reward, group):
+    return reward.reshape(-1, group)
+
+
+def each_group(function):
+    return lambda reward, group: torch.cat([function(x) for x in reward.split(group)])
+
+
+def of_strided(reward, group):
+    columns = reward.reshape(group, -1)
+    return ((columns - columns.mean(0)) / (columns.std(0) + 1e-4)).reshape(-1)
+
+
+def numpy_std(x):
+    return torch.as_tensor(np.std(x.numpy()))
+
+
+GROUPS = [
+    ("whole batch", lambda r, g: (r - r.mean()) / (torch.std(r) + 1e-4)),
+    ("standard deviation is that of the whole", lambda r, g: (r - rows_of(r, g).mean(1).repeat_interleave(g))
+        / (r.std() + 1e-4)),
+    ("a group apart", of_strided),
+    ("not divided", lambda r, g: (rows_of(r, g) - rows_of(r, g).mean(1)[:, None]).reshape(-1)),
+    ("not divided", each_group(lambda x: x - x.sum() / len(x))),
+    ("leave-one-out", lambda r, g: (rows_of(r, g) * g - rows_of(r, g).sum(1)[:, None]).reshape(-1) / (g - 1)),
+    ("leave-one-out", each_group(lambda x: (x - x.mean()) * len(x) / (len(x) - 1))),
+    ("sign is flipped", each_group(lambda x: (x.mean() - x) / (x.std() + 1e-4))),
+    ("not taken off", each_group(lambda x: x / (x.std() + 1e-4))),
+    ("variance", each_group(lambda x: (x - x.mean()) / (x.var() + 1e-4))),
+    ("divided by zero", each_group(lambda x: (x - x.mean()) / x.std())),
+    ("", each_group(lambda x: (x - x.mean()) / (numpy_std(x) + 1e-4))),
+    ("", each_group(lambda x: (x - x.median()) / (x.std() + 1e-4))),
+    ("", each_group(lambda x: (x - x.min()) / (x.max() - x.min() + 1e-4))),
+    ("shape", lambda r, g: (rows_of(r, g) - rows_of(r, g).mean(1)[:, None]) / (rows_of(r, g).std(1)[:, None] + 1e-4)),
+]  # fmt: skip
+
+
+# 7.2, from (log_prob, old_log_prob, advantage, mask, below, above)
+def _token(new, old, advantage, mask, below, above):
+    ratio, a = torch.exp(new - old), advantage.unsqueeze(-1)
+    return torch.minimum(ratio * a, ratio.clip(1 - below, 1 + above) * a) * mask
+
+
+def ratio_times(new, old, advantage, mask):
+    return (new - old).exp() * advantage.unsqueeze(-1) * mask
+
+
+def of_texts(mean):
+    """The token's ratio replaced by one for the whole text."""
+
+    def function(new, old, advantage, mask, below, above):
+        log_ratio = ((new - old) * mask).sum(1, keepdim=True)
+        log_ratio = log_ratio / mask.sum(1, keepdim=True) if mean else log_ratio
+        return _token(log_ratio.expand(mask.shape), torch.zeros_like(mask), advantage, mask, below, above)
+
+    return function
+
+
+def band_alone(new, old, advantage, mask, below, above):
+    return (new - old).exp().clip(1 - below, 1 + above) * advantage.unsqueeze(-1) * mask
+
+
+def larger(new, old, advantage, mask, below, above):
+    return -_token(new, old, -advantage, mask, below, above)
+
+
+TOKENS = [
+    ("exchanged", lambda n, o, a, m, b, c: _token(n, o, a, m, c, b)),
+    ("`below` is used on both sides", lambda n, o, a, m, b, c: _token(n, o, a, m, b, b)),
+    ("`above` is used on both sides", lambda n, o, a, m, b, c: _token(n, o, a, m, c, c)),
+    ("mask is not used", lambda n, o, a, m, b, c: _token(n, o, a, torch.ones_like(m), b, c)),
+    ("upside down", lambda n, o, a, m, b, c: _token(o, n, a, m, b, c)),
+    ("no clip at all", lambda n, o, a, m, b, c: ratio_times(n, o, a, m)),
+    ("no clip at all", lambda n, o, a, m, b, c: _token(n, o, a, m, 9.0, 9.0)),
+    ("clipped branch alone", band_alone),
+    ("larger branch", larger),
+    ("product over its tokens", of_texts(mean=False)),
+    ("geometric mean", of_texts(mean=True)),
+    ("", lambda n, o, a, m, b, c: -_token(n, o, a, m, b, c)),
+    ("", lambda n, o, a, m, b, c: _token(n, o, a, m, b, c) / m.sum(1, keepdim=True)),
+    ("gradient", lambda n, o, a, m, b, c: _token(n, o, a, m, b, c).detach()),
+    ("shape", lambda n, o, a, m, b, c: _token(n, o, a, m, b, c).sum(1)),
+]  # fmt: skip
+
 # number of the exercise -> [(words of the mistake's name, wrong answer)]
-WRONG_FORMS = {"0.1": RETURNS, "1.4": ENUMERATED, "4.4": THREE_VERDICTS,
+WRONG_FORMS = {"7.1": GROUPS, "7.2": TOKENS,
+               "0.1": RETURNS, "1.4": ENUMERATED, "4.4": THREE_VERDICTS,
                "1.1": SURROGATES, "1.3": MENDED_LOSSES, "2.1": GAES, "2.2": GAES, "3.1": LOSSES_WITH_BONUS,
                "3.2": UPDATES, "4.1": INTERVALS, "5.1": SCORED, "5.2": NORMALIZED,
                "6.1": CHOICES, "6.2": ACROSS}  # fmt: skip

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from lecture_utils.exercises import sick_runs
+from lecture_utils.experiments.brackets import load_language
 from lecture_utils.experiments.cartpole import load_cartpole
 from lecture_utils.experiments.data_files import CHECKSUMS, DATA, write_checksums
 from lecture_utils.experiments.fair_experiment import load_passes
@@ -46,6 +47,7 @@ LOADERS = {
         lambda match, folder: load_std_zero(folder),
         "make data",
     ),
+    r"language/(\w+)\.csv": (lambda match, folder: load_language(match[1], folder), "make data-language"),
     r"time_to_solve\.csv": (lambda match, folder: load_time_to_solve(folder), "make data-details"),
 }
 EVERY = sorted(path.relative_to(DATA).as_posix() for path in DATA.rglob("*") if path.suffix in {".csv", ".npz", ".pt"})

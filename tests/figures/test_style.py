@@ -13,6 +13,7 @@ import pytest
 from test_a2c_vs_ppo_figures import made_up_logs, made_up_runs, made_up_widths
 from test_details_that_matter_figures import made_up_scores
 from test_gae_figures import FIGURES, NEXT_VALUES, REWARDS, VALUES
+from test_language_figures import FRONTIER, made_up_paths
 from test_pendulum_figures import OBSERVATIONS
 
 from lecture_utils import figures
@@ -21,6 +22,7 @@ from lecture_utils.figures import (
     __main__,
     a2c_vs_ppo,
     details_that_matter,
+    language,
     loop,
     notebook,
     panels,
@@ -133,6 +135,9 @@ FIGURE = {  # a public function that returns a figure: a call of it with made-up
         details(), {"lecture": "ladder_00", "TUNED": "without_00"}
     ),
     **{f"gae.{name}": draw for name, draw in FIGURES.items()},
+    "language.paths": lambda: language.paths({"a": made_up_paths()}, FRONTIER, {"start": (0.0, 0.5)}),
+    "language.over_probability": lambda: language.over_probability({"one": (STEPS / 41, WAVE)}, [0.5], "weight"),
+    "language.over_updates": lambda: language.over_updates(made_up_paths(), ["a", "b"], {"kl": "KL (nats)"}),
     "pendulum.film_strip": lambda: pendulum.film_strip(OBSERVATIONS, -np.ones(60), np.ones(60), frames=3),
     "ppo_training.learning_curves": lambda: ppo_training.learning_curves(LOG, LOG[LOG.run == 0], optimum=-140.0),
     "ppo_training.scores": lambda: ppo_training.scores([WAVE, WAVE + 1], ["one", "two"], optimum=2.0),

@@ -1,0 +1,227 @@
+"""What PPO, GRPO and leave-one-out make of a language model that can be enumerated, for notebook 07.
+
+`make data-language` trains sixteen runs of each setting and writes data/language/*.csv, a file an experiment of
+EXPERIMENTS; stopped, it goes on with the settings that are missing. A row a run and every EVERY updates, the first
+before all updates; the columns, all exact but the last two:
+
+setting        which of the experiment's settings
+run, update    run k has seed k; updates so far
+reward         expected reward of the kind that the setting learns from, a mean over the prompts
+true_reward    probability of a right completion, a mean over the prompts
+kl, kl_ref_pi  KL(pi || ref) and KL(ref || pi) of whole completions, in nats, means over the prompts
+entropy        of whole completions, in nats, a mean over the prompts
+alike          share of the groups whose completions all had one reward, since the row before (NaN in the first)
+clip_fraction  share of the tokens outside the band, a mean over the gradient steps since the row before (NaN likewise)
+"""
+
+import concurrent.futures
+import hashlib
+import math
+import os
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+import torch
+from tqdm.auto import tqdm
+
+from lecture_utils import checks
+from lecture_utils.experiments.data_files import DATA, ROOT, checked, kept, read_table, write_checksums, write_table
+from lecture_utils.experiments.statistics import interval
+from lecture_utils.language import task
+from lecture_utils.language.learners import GRPO, PPO, RLOO, Recipe, kl_estimate
+from lecture_utils.language.policy import completion_log_probs, prefix_log_probs
+
+COMMAND = "make data-language"
+EXACT = ("reward", "true_reward", "kl", "kl_ref_pi", "entropy")
+COLUMNS = ("run", "update", *EXACT, "alike", "clip_fraction")
+SEEDS, UPDATES, EVERY = range(16), 200, 20
+
+# What is learned from, and by whom: the settings of an experiment differ from its first line as their names say.
+NO_STD = Recipe(kl_in="reward", mean_over="constant")  # GRPO without std and length: the unbiased gradient
+FAST = NO_STD.replace(beta=0.0, lr=3e-3)  # no KL and large steps: what the clip alone holds
+
+
+def _methods():
+    found = {"PPO": (PPO, PPO.default), "GRPO": (GRPO, GRPO.default), "RLOO": (RLOO, RLOO.default)}
+    found["GRPO without std"] = GRPO, GRPO.default.replace(divide_by_std=False)
+    for std in (True, False):  # where the group's std divides the penalty too
+        h = GRPO.default.replace(kl_in="reward", divide_by_std=std)
+        found[f"GRPO {'with' if std else 'without'} std, KL in the reward"] = GRPO, h
+    return found
+
+
+def _learning_rates():
+    methods = {name: how for name, how in _methods().items() if "reward" not in name}
+    return {f"{name}, lr {lr:g}": (a, h.replace(lr=lr)) for name, (a, h) in methods.items() for lr in (3e-4, 3e-3)}
+
+
+def _passes():
+    clips = {"clipped": 0.2, "unclipped": math.inf}
+    return {
+        f"{n} passes, {name}": (GRPO, FAST.replace(passes=n, clip=c)) for n in (1, 4, 8) for name, c in clips.items()
+    }
+
+
+def _clip_higher():
+    bands = {"0.2": 0.2, "0.2 and 0.28": (0.2, 0.28), "0.2 and 0.5": (0.2, 0.5), "0.28 and 0.2": (0.28, 0.2)}
+    h = GRPO.default.replace(beta=0.0, mean_over="token", passes=8)  # as DAPO: no KL, the mean over tokens
+    return {f"clip {name}": (GRPO, h.replace(clip=clip)) for name, clip in bands.items()}
+
+
+def _kl():
+    found = {"beta 0": (GRPO, NO_STD.replace(beta=0.0))}
+    places = {"the reward": "reward", "the loss, k1": "k1", "the loss, k2": "k2", "the loss, k3": "k3"}
+    for beta in (0.05, 0.2):
+        h = NO_STD.replace(beta=beta)
+        found |= {f"beta {beta}, in {name}": (GRPO, h.replace(kl_in=kind)) for name, kind in places.items()}
+    return found
+
+
+def _ratio():
+    h, found = FAST.replace(mean_over="sequence", passes=8), {}
+    for ratio, clips in {"token": (0.2, 0.05), "sequence": (0.2, 0.05), "product": (0.2,)}.items():
+        found |= {f"{ratio}, clip {clip}": (GRPO, h.replace(ratio=ratio, clip=clip)) for clip in clips}
+    return found
+
+
+def _imperfect():
+    h = NO_STD.replace(lr=2e-3)
+    return {f"beta {beta:g}": (GRPO, h.replace(beta=beta)) for beta in (0.3, 0.1, 0.03, 0.01, 0.0)}
+
+
+EXPERIMENTS = {
+    "methods": _methods(), "imperfect": _imperfect(), "kl": _kl(), "passes": _passes(), "clip_higher": _clip_higher(),
+    "ratio": _ratio(), "learning_rates": _learning_rates(),
+}  # fmt: skip
+REWARDS = {"imperfect": task.pairs_reward}  # the other experiments learn from the parser
+
+
+@torch.no_grad()
+def exact(learner, ref=None):
+    """What enumeration says of a learner's policy: a dict of (R,) tensors named as EXACT, the columns above.
+
+    ref: the reference's completion_log_probs, (R, P, C) or (1, P, C), where they are known already.
+    """
+    log_prob = completion_log_probs(learner.policy)
+    ref = completion_log_probs(learner.ref) if ref is None else ref
+    rewards = (task.expected(log_prob, x) for x in (learner.reward_table, task.reward_table()))
+    found = (*rewards, task.kl(log_prob, ref), task.kl(ref, log_prob), task.entropy(log_prob))
+    return dict(zip(EXACT, found, strict=True))
+
+
+def train(learner, updates=UPDATES, every=EVERY):
+    """Update a learner of lecture_utils.language. Returns a DataFrame of COLUMNS, a row a run and `every` updates."""
+    updates, every = checks.whole("updates", updates, 0), checks.whole("every", every, 1)
+    with torch.no_grad():
+        ref = completion_log_probs(learner.ref)  # it never changes
+    rows, logs = [], []
+    for n in range(updates + 1):
+        if n:
+            logs.append(learner.update())
+        if n % every == 0 or n == updates:
+            since = {name: torch.stack([x[name] for x in logs]).mean(0) for name in logs[0]} if logs else {}
+            numbers = {name: x.numpy() for name, x in (exact(learner, ref) | since).items()}
+            rows.append(pd.DataFrame({"run": range(len(learner.seeds)), "update": n} | numbers))
+            logs = []
+    return pd.concat(rows, ignore_index=True).reindex(columns=COLUMNS)
+
+
+def record(experiment, setting, seeds=SEEDS, updates=UPDATES, every=EVERY):
+    """Train the runs of one setting of an experiment: a DataFrame of "setting" and COLUMNS."""
+    torch.set_num_threads(1)
+    algorithm, recipe = EXPERIMENTS[experiment][setting]
+    learner = algorithm(recipe, seeds, reward=REWARDS.get(experiment, task.is_right))
+    table = train(learner, updates, every)
+    table.insert(0, "setting", setting)
+    return table
+
+
+def load_language(experiment, folder=DATA):
+    """What was recorded of a key of EXPERIMENTS: a DataFrame of "setting" and COLUMNS.
+
+    ValueError or FileNotFoundError name a file that is wrong, and what mends it.
+    """
+    if experiment not in EXPERIMENTS:
+        raise ValueError(f"experiment must be one of {', '.join(map(repr, EXPERIMENTS))}, got {experiment!r}")
+    return read_table(checked(f"language/{experiment}.csv", folder, COMMAND), ("setting", *COLUMNS), COMMAND)
+
+
+def at_update(table, columns, update=UPDATES):
+    """A row a setting, after so many updates: of each column the mean of the runs, its 95 % interval, the worst runs.
+
+    Returns columns setting, and for each name: name, "name low", "name high" (of the mean), "name min", "name max".
+    """
+    rows = []
+    for setting, runs in table[table["update"] == update].groupby("setting", sort=False):
+        row = {"setting": setting}
+        for name in columns:
+            low, high = interval(runs[name])
+            row |= {name: runs[name].mean(), f"{name} low": low, f"{name} high": high}
+            row |= {f"{name} min": runs[name].min(), f"{name} max": runs[name].max()}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def difference(table, column, setting, base, update=UPDATES):
+    """By how much a setting is above another, run by run with equal seeds: (mean, low, high) with its 95 % interval."""
+    runs = table[table["update"] == update].set_index(["setting", "run"])[column]
+    change = (runs[setting] - runs[base]).to_numpy()
+    return change.mean(), *interval(change)
+
+
+def estimator_gradient(kind, policy, ref, level):
+    """The exact mean, over texts that pi writes, of the gradient of a KL estimate used as a loss: (R, D).
+
+    kind: as kl_estimate takes it. level: "text", log-probabilities of whole completions; or "token", as losses have it:
+    the sum over tokens of estimates, in which what a token does to the tokens after it is left out.
+    """
+    if level == "token":
+        log_prob, reached = prefix_log_probs(policy)  # (R, P, S, V), (R, P, S)
+        weight, ref_log_prob = (reached[..., None] + log_prob).exp(), prefix_log_probs(ref)[0]
+    else:
+        log_prob, ref_log_prob = completion_log_probs(policy), completion_log_probs(ref)  # (R, P, C)
+        weight = log_prob.exp()
+    estimate = weight.detach() * kl_estimate(kind, log_prob, ref_log_prob.detach())
+    return task.gradient(estimate.flatten(2).sum(-1).mean(-1), policy.parameters())
+
+
+def std_weight(probability, group):
+    """How much GRPO's std weighs a prompt, by the probability p that a completion is right: an array like p.
+
+    The mean over groups of the gradient of GRPO without its std is (G - 1) / G times that of p; with it, what is
+    returned. Exact: a sum over the numbers k of right ones among G, (k/G)(1 - k/G) / std / (p (1 - p)).
+    """
+    p, k = np.asarray(probability, dtype=float)[..., None], np.arange(1, group)
+    std = np.sqrt(k * (group - k) / group / (group - 1))  # of k ones and G - k zeros, as torch.std
+    mean = (scipy.stats.binom.pmf(k, group, p) * (k / group) * (1 - k / group) / std).sum(-1)
+    return mean / (p * (1 - p))[..., 0]
+
+
+def all_alike(probability, group):
+    """Probability that a group is all right or all wrong, by that of a right completion: p^G + (1 - p)^G."""
+    p = np.asarray(probability, dtype=float)
+    return p**group + (1 - p) ** group
+
+
+def main(names=tuple(EXPERIMENTS)):
+    jobs, parts = {}, []
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
+        for name in names:
+            jobs[name] = []
+            for setting, how in EXPERIMENTS[name].items():
+                # A part is known by its recipe: one that was changed in between is recorded anew.
+                key = hashlib.sha256(repr((name, setting, how, SEEDS, UPDATES, EVERY)).encode()).hexdigest()[:16]
+                parts.append(ROOT / "build" / "language" / f"{name}-{key}.csv")
+                jobs[name].append(pool.submit(kept, parts[-1], record, name, setting))
+        (DATA / "language").mkdir(exist_ok=True)
+        for name in names:  # each file as soon as its settings are there
+            table = pd.concat([job.result() for job in tqdm(jobs[name], desc=name)])
+            write_table(table, DATA / "language" / f"{name}.csv", float_format="%.5g")
+            write_checksums(names=[f"language/{name}.csv"])
+    for part in parts:
+        part.unlink()
+
+
+if __name__ == "__main__":
+    main()
