@@ -140,7 +140,7 @@ def normalized():
     return gymnasium.wrappers.vector.NormalizeObservation(gymnasium.make_vec("CartPole-v1", num_envs=2))
 
 
-@pytest.mark.parametrize("env", ["CartPole-v1", "Acrobot-v1", normalized], ids=str)
+@pytest.mark.parametrize("env", ["CartPole-v1", "Acrobot-v1", normalized], ids=["CartPole", "Acrobot", "normalized"])
 def test_a_run_trains_alike_alone_and_among_others(env):
     """With autoreset at the next step, at the same step, and with running statistics of its own: to the last bit."""
     logs = []
