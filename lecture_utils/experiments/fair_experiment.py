@@ -15,7 +15,7 @@ from lecture_utils.experiments.sweep import Setting, load_recorded, sweep
 FOLDER = DATA / "passes"
 ALGORITHMS = ("A2C", "unclipped", "PPO")
 SEEDS = range(16)  # of each algorithm
-PASSES = {"abs": (10, 5, 2, 1)}  # by head of the standard deviation, the longest first
+PASSES = {"abs": (10, 5, 2, 1), "softplus": (5, 2)}  # by head of the standard deviation, the longest first
 SCORED = {"drawn": "sampled", "cut": "clipped"}  # the action as it was drawn, or cut to the motor's limits before
 FAR = 1.0  # nats: an update that moves the policy further has little left to do with the surrogate
 
