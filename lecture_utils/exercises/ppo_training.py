@@ -239,9 +239,10 @@ def _update_cases(rng):
              (4, 2, 2, 2, 4), (6, 2, 1, 2, 2)]  # fmt: skip
     inside_the_band = _moderate_case(rng, 1, 1, 1, 3, 1, clip=0.3, learning_rate=0.002)
     wide = _moderate_case(rng, 1, 1, 1, 2, 1, _update(objective=_clipped_logarithm), clip=0.5, learning_rate=0.05)
-    must_differ = {3: _update(last=False), 7: _another_clip, 6: _another_clip}  # by the number of samples
-    cases = [_moderate_case(rng, *size, must_differ.get(size[0])) for size in sizes]
-    return [inside_the_band, *cases[:5], wide, *cases[5:]]
+    narrow = _moderate_case(rng, 1, 1, 1, 3, 1, _another_clip, clip=0.05, learning_rate=0.005)
+    without_the_last = {3: _update(last=False)}
+    cases = [_moderate_case(rng, *size, without_the_last.get(size[0])) for size in sizes]
+    return [inside_the_band, *cases[:5], wide, narrow, *cases[5:]]
 
 
 def _moderate_case(rng, n, observations, actions, passes, minibatch_size, wrong=None, **settings):

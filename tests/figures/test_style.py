@@ -17,7 +17,9 @@ from test_language_figures import FRONTIER, made_up_paths
 from test_pendulum_figures import OBSERVATIONS
 
 from lecture_utils import figures
+from lecture_utils.experiments.cartpole import load_cartpole
 from lecture_utils.experiments.ladder import load_details
+from lecture_utils.experiments.mountain_car import load_mountain_car
 from lecture_utils.figures import (
     __main__,
     a2c_vs_ppo,
@@ -30,6 +32,7 @@ from lecture_utils.figures import (
     ppo_training,
     ratio_and_clip,
     start_here,
+    your_own_task,
 )
 from lecture_utils.figures.style import fixed_settings, new_figure, png
 
@@ -68,6 +71,7 @@ SETTINGS = {
 }
 
 LOGS = made_up_logs()
+ENDED = pd.DataFrame({"run": [0, 0, 1, 0], "step": [64, 64, 64, 128], "reward": [10.0, 20.0, 40.0, 30.0]})
 LOG = LOGS["PPO"].assign(**dict.fromkeys([*ppo_training.DIAGNOSTICS, "approx_kl"], LOGS["PPO"].reward / -900))
 details = functools.cache(load_details)
 STEPS = np.arange(1.0, 41.0)
@@ -135,6 +139,10 @@ FIGURE = {  # a public function that returns a figure: a call of it with made-up
         details(), {"lecture": "ladder_00", "TUNED": "without_00"}
     ),
     **{f"gae.{name}": draw for name, draw in FIGURES.items()},
+    "your_own_task.returns_on_the_way": lambda: your_own_task.returns_on_the_way(ENDED),
+    "your_own_task.boat_ways": lambda: your_own_task.boat_ways([np.array([3 + 4j, 1 + 1j, 0j])]),
+    "your_own_task.arrivals": lambda: your_own_task.arrivals(load_mountain_car()),
+    "your_own_task.comparison": lambda: your_own_task.comparison(load_cartpole()),
     "language.paths": lambda: language.paths({"a": made_up_paths()}, FRONTIER, {"start": (0.0, 0.5)}),
     "language.over_probability": lambda: language.over_probability({"one": (STEPS / 41, WAVE)}, [0.5], "weight"),
     "language.over_updates": lambda: language.over_updates(made_up_paths(), ["a", "b"], {"kl": "KL (nats)"}),
@@ -181,6 +189,9 @@ DRAWING_NOTHING = {
     "panels.slider",
     "pendulum.angles",
     "pendulum.show_animation",
+    "environment_check.check_environment",
+    "environment_check.check_package",
+    "environment_check.report",
     "ppo_training.observed",
     "ppo_training.smoothed",
     "ppo_training.state_grid",
