@@ -72,7 +72,7 @@ def packages(place):
     folder.mkdir()
     for site in {pathlib.Path(path) for path in sys.path if path.endswith("site-packages")}:
         for path in site.iterdir():
-            own = path.name.startswith(("ppo_lecture", "__editable__", "_virtualenv", "_ppo_lecture"))
+            own = path.name.startswith(("ppo_lecture", "lecture_utils", "__editable__", "_virtualenv", "_ppo_lecture"))
             if not own and path.suffix != ".pth" and not (folder / path.name).exists():
                 (folder / path.name).symlink_to(path, target_is_directory=path.is_dir())
     return folder
