@@ -26,7 +26,7 @@ def copied(tmp_path, monkeypatch):
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "data").mkdir()
     files = ("environment.yml", "pyproject.toml", "Makefile", "README.md", "CONTRIBUTING.md", "data/README.md")
-    for name in (*files, "LICENSE", "LICENSE-CC-BY-4.0"):
+    for name in (*files, "LICENSE"):
         shutil.copyfile(ROOT / name, tmp_path / name)
     monkeypatch.setattr(test_project, "ROOT", tmp_path)
     monkeypatch.setattr(figures, "ROOT", tmp_path)

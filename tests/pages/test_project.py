@@ -67,7 +67,7 @@ def tracked():
 
 def test_top_level_holds_what_the_layout_names():
     names = {"notebooks", "lecture_utils", "data", "figures", "tests", "environment.yml", "README.md", "pyproject.toml"}
-    names |= {"constraints.txt", "Makefile", "LICENSE", "LICENSE-CC-BY-4.0", "CITATION.cff"}
+    names |= {"constraints.txt", "Makefile", "LICENSE", "CITATION.cff"}
     names |= {"CHANGELOG.md", "CONTRIBUTING.md"}
     assert {path.split("/")[0] for path in tracked() if not path.startswith(".")} <= names
 
