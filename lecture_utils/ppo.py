@@ -14,8 +14,7 @@ import torch
 from torch.distributions import kl_divergence
 
 from lecture_utils import checks, environments, fast, saving
-from lecture_utils.adam import Adam
-from lecture_utils.networks import MLP, CategoricalPolicy, GaussianPolicy
+from lecture_utils.networks import MLP, Adam, CategoricalPolicy, GaussianPolicy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from lecture_utils import clipped_surrogate, evaluate, policy_gradient, probability_ratio, surrogate
-from lecture_utils.adam import Adam
 from lecture_utils.experiments.data_files import DATA, checked, read_table, write_checksums, write_table
 from lecture_utils.experiments.recordings import load_agent
+from lecture_utils.networks import Adam
 from lecture_utils.training import collect_episodes
 
 FILE = "one_batch.csv"

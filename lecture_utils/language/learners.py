@@ -10,9 +10,9 @@ import math
 import torch
 
 from lecture_utils import checks
-from lecture_utils.adam import Adam
 from lecture_utils.language import task
 from lecture_utils.language.policy import HIDDEN, contexts, for_runs, reference, sample, token_log_prob
+from lecture_utils.networks import Adam
 from lecture_utils.ppo import MLP, clip_fraction, clipped_surrogate, gae, probability_ratio, standardize
 
 CHOICES = {"kl_in": ("reward", "k1", "k2", "k3"), "ratio": ("token", "sequence", "product")}

@@ -9,9 +9,9 @@ import functools
 import torch
 from torch import nn
 
-from lecture_utils.adam import Adam
 from lecture_utils.language import task
 from lecture_utils.language.task import END, LENGTH, PAD, PROMPT_LENGTH, TOKENS, WIDTH
+from lecture_utils.networks import Adam
 from lecture_utils.ppo import MLP
 
 HIDDEN = (64, 64)

@@ -6,7 +6,7 @@ import torch
 from helpers import doubled, make_rollout, weights
 
 from lecture_utils import PPO, TUNED, Hyperparameters, evaluate, fast, train
-from lecture_utils.adam import Adam
+from lecture_utils.networks import Adam
 
 RECIPES = {
     "lecture": Hyperparameters(),

@@ -10,8 +10,7 @@ from torch import nn
 from torch.distributions import Normal
 
 from lecture_utils import Hyperparameters, fast, networks
-from lecture_utils.adam import Adam, clip_gradients
-from lecture_utils.networks import MLP, STD_FLOOR, CategoricalPolicy, GaussianPolicy, RunsLinear
+from lecture_utils.networks import MLP, STD_FLOOR, Adam, CategoricalPolicy, GaussianPolicy, RunsLinear, clip_gradients
 
 HEADS = list(itertools.product(["tanh", "linear"], ["abs", "softplus", "free"], ["relu", "tanh"]))
 

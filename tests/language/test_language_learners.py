@@ -10,10 +10,10 @@ from plain_language import PlainGroupLearner
 from torch.distributions import Categorical
 
 from lecture_utils import Hyperparameters, Rollout, ppo
-from lecture_utils.adam import Adam
 from lecture_utils.language import learners, policy, task
 from lecture_utils.language.learners import GRPO, PPO, RLOO, Recipe, group_relative, leave_one_out
 from lecture_utils.language.policy import contexts, sample, token_log_prob
+from lecture_utils.networks import Adam
 
 RUN = 1  # of two, the one that is compared
 # Small clips and large steps, so that the band matters within three passes; KL that is felt.
