@@ -3,12 +3,9 @@
 import numpy as np
 
 from lecture_utils.experiments.cartpole import EARLY, PASSES, SOLVED, by_run
-from lecture_utils.experiments.fair_experiment import ALGORITHMS
 from lecture_utils.experiments.statistics import iqm
+from lecture_utils.figures.a2c_vs_ppo import LOOKS
 from lecture_utils.figures.style import LINE_STYLES, PALETTE, fixed_settings, new_figure
-
-COLORS = dict(zip(ALGORITHMS, ("orange", "green", "blue"), strict=True))
-MARKERS = dict(zip(ALGORITHMS, ("s", "^", "o"), strict=True))
 
 
 @fixed_settings()
@@ -72,7 +69,7 @@ def comparison(log):
     figure, (left, right) = new_figure(1, 2, width=8.6, height=3.9)
     runs = by_run(log)
     jitter = 0.14 * (np.random.default_rng(0).random(16) - 0.5)
-    for k, name in enumerate(ALGORITHMS):
+    for k, (name, look) in enumerate(LOOKS.items()):
         for axes, column in ((left, "early"), (right, "score")):
             middles = []
             for x, count in enumerate(PASSES):
@@ -80,8 +77,8 @@ def comparison(log):
                 at = x + 0.24 * (k - 1)
                 axes.plot(at + jitter[: len(values)], values, "o", markersize=2.5, color=PALETTE["grey"], alpha=0.7)
                 middles.append((at, iqm(values)))
-            axes.plot(*zip(*middles, strict=True), MARKERS[name], markersize=9, color=PALETTE[COLORS[name]],
-                      linestyle=LINE_STYLES[k], linewidth=1.2, label=name if axes is left else None)  # fmt: skip
+            axes.plot(*zip(*middles, strict=True), **look, markersize=9, linewidth=1.2,
+                      label=name if axes is left else None)  # fmt: skip
     right.axhline(SOLVED, color=PALETTE["black"], linestyle=":", linewidth=1.5)
     left.set(yscale="log", ylabel=f"steps until an episode ends\n(first {EARLY} updates)")
     left.set_yticks([20, 50, 100, 200, 400], ["20", "50", "100", "200", "400"])
