@@ -225,8 +225,8 @@ class TrainingDiverged(RuntimeError):
         self.run, self.episode, self.log = run, episode, log
 
 
-def train(agent, episodes=None, progress=True, *, steps=None, env=None):
-    """Train every run for `episodes` more episodes (3,000 where nothing is said); returns the log, a tidy DataFrame.
+def train(agent, episodes=3000, progress=True, *, steps=None, env=None):
+    """Train every run for `episodes` more episodes; returns the log, a tidy DataFrame.
 
     One row a run and episode: run, episode, reward (the undiscounted return) and what agent.update tells. On a
     KeyboardInterrupt the log so far is returned, and calling train again goes on. Raises TrainingDiverged where numbers
@@ -240,10 +240,11 @@ def train(agent, episodes=None, progress=True, *, steps=None, env=None):
     """
     checks.agent(agent)
     h = agent.hyperparameters
-    if (steps if env is None else episodes) is not None:
+    both = steps is not None if env is None else not isinstance(episodes, int) or episodes != 3000
+    if both:
         raise ValueError(f"train takes episodes of the pendulum, or steps and env, got {episodes=}, {steps=}, {env=}")
     unit, length, total = ("episode", 1, episodes) if env is None else ("step", h.rollout_steps, steps)
-    per_update, total = h.episodes_per_update * length, checks.plain(3000 if total is None and env is None else total)
+    per_update, total = h.episodes_per_update * length, checks.plain(total)
     if not isinstance(total, int) or isinstance(total, bool) or total < 1 or total % per_update:
         of = "episodes_per_update" if env is None else "episodes_per_update x rollout_steps"
         raise ValueError(f"{unit}s must be a multiple of {of}, {per_update}, and above 0, got {total!r}")
