@@ -175,10 +175,10 @@ def _reflected(scores, means, tail):
 
 
 def _interval_cases(rng):
-    cases = []
-    for runs, resamples in ((2, 4), (4, 9), (16, 200), (5, 300), (12, 400)):
+    cases, sizes = [], ((2, 4), (4, 9), (16, 200), (5, 300), (12, 400))
+    confidences = rng.permutation([0.6, 0.8, 0.9, 0.6, 0.8])  # at 0.9 the outermost of few scores are their quantiles
+    for (runs, resamples), confidence in zip(sizes, confidences.tolist(), strict=True):
         scores = rng.uniform(-600, -200, runs).round()
-        confidence = float(rng.choice([0.6, 0.8, 0.9]))
         cases.append({"scores": scores, "rows": rng.integers(0, runs, (resamples, runs)), "confidence": confidence})
     return cases
 

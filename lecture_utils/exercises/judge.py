@@ -147,8 +147,10 @@ def is_empty(answer):
     if not hasattr(answer, "__code__"):
         return False
     empty = {"RESUME", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "NOP"}
-    only_a_text = all(x is None or isinstance(x, str) for x in answer.__code__.co_consts)
-    return only_a_text and {step.opname for step in dis.get_instructions(answer)} <= empty
+    steps = list(dis.get_instructions(answer))
+    return {step.opname for step in steps} <= empty and all(
+        step.argval is None for step in steps if "CONST" in step.opname
+    )
 
 
 def _is_stub(answer, outcome):

@@ -11,7 +11,6 @@ from lecture_utils.exercises.choices import judge_choices
 from lecture_utils.exercises.judge import NO_GRADIENT, Task, judge, near, with_gradient
 from lecture_utils.exercises.ratio_and_clip import (
     CASES,
-    LIMITS,
     LOSSES,
     NARROW,
     OBJECTIVES,
@@ -240,8 +239,8 @@ def _update_cases(rng):
     inside_the_band = _moderate_case(rng, 1, 1, 1, 3, 1, clip=0.3, learning_rate=0.002)
     wide = _moderate_case(rng, 1, 1, 1, 2, 1, _update(objective=_clipped_logarithm), clip=0.5, learning_rate=0.05)
     narrow = _moderate_case(rng, 1, 1, 1, 3, 1, _another_clip, clip=0.05, learning_rate=0.005)
-    without_the_last = {3: _update(last=False)}
-    cases = [_moderate_case(rng, *size, without_the_last.get(size[0])) for size in sizes]
+    to_tell_apart = {3: _update(last=False), 6: _minibatch_by_minibatch}
+    cases = [_moderate_case(rng, *size, to_tell_apart.get(size[0])) for size in sizes]
     return [inside_the_band, *cases[:5], wide, narrow, *cases[5:]]
 
 
@@ -310,7 +309,6 @@ LOSS = Task(
     },
     partly={
         **PARTLY,
-        **LIMITS,
         "right inside the band only":
             lambda case: ((case["log_prob"] - case["old_log_prob"]).exp() - 1).abs() < case["clip"],
         "right for a single sample only": lambda case: torch.full(case["advantage"].shape, len(case["advantage"]) == 1),

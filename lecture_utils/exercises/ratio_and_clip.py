@@ -222,12 +222,10 @@ OBJECTIVES = {
 }  # fmt: skip
 PARTLY = {  # what leaves least out comes first
     "right but where the advantage is 0": lambda case: case["advantage"] != 0,
-    "right for positive advantages only": lambda case: case["advantage"] > 0,
-    "right for negative advantages only": lambda case: case["advantage"] < 0,
-}
-LIMITS = {
     "right for clips from 0.1 to 0.4 only":
         lambda case: torch.full(case["advantage"].shape, 0.1 <= case["clip"] <= 0.4),
+    "right for positive advantages only": lambda case: case["advantage"] > 0,
+    "right for negative advantages only": lambda case: case["advantage"] < 0,
 }  # fmt: skip
 
 
@@ -251,7 +249,6 @@ CLIPPED_SURROGATE = Task(
         "a further bound holds where the ratio is large and the advantage negative":
             lambda case: ~_far_bound(case["ratio"], case["advantage"]),
         **PARTLY,
-        **LIMITS,
         "right inside the band only": lambda case: (case["ratio"] - 1).abs() < case["clip"],
         "right for a single sample only": lambda case: torch.full(case["ratio"].shape, case["ratio"].numel() == 1),
     },
@@ -295,7 +292,7 @@ MENDED_LOSS = Task(
         NO_GRADIENT: lambda *x: _on_ratio(clipped_surrogate)(*x).detach(),
     },
     partly={
-        **PARTLY, **LIMITS,
+        **PARTLY,
         "right for a single sample only": lambda case: torch.full(case["advantage"].shape, len(case["advantage"]) == 1),
     },
     given=_given_loss,

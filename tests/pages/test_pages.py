@@ -20,6 +20,7 @@ from lecture_utils.figures import panels, ratio_and_clip
 pytest.importorskip("myst_nb", reason="the packages that make pages are not installed")
 ROOT = pathlib.Path(__file__).parents[2]
 SOURCES = ("conf.py", "_pages.py", "_repository.py", "_static")
+DECKS = ROOT / "notebooks" / "decks"
 WIDTHS = (1280, 800, 390)
 
 # Wider than the window, tables that a laptop shows in part only or with cells of more than two lines, headings with a
@@ -120,6 +121,8 @@ def broken_links(chromium, folder):
         links[path] = page.evaluate_handle("document").evaluate(LINKS)
         anchors[path.as_uri()] = set(page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)"))
     page.context.close()
+    # make slides writes the decks, beside the pages
+    anchors |= {(folder / "slides" / f"{deck.stem}.html").as_uri(): set() for deck in DECKS.glob("*.md")}
     return [
         (path.relative_to(folder).as_posix(), link)
         for path, found in links.items()
