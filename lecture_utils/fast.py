@@ -31,7 +31,8 @@ def adam_step(optimizer, moving):
     runs = range(len(counts)) if moving is None else moving.nonzero().flatten().tolist()
     for p, moments in zip(optimizer.parameters, optimizer.moments, strict=True):
         tensors = p, p.grad, *moments
-        if len(p) == 1 or not (optimizer.apart or p.numel() // len(p) % REGISTER):
+        even = p.is_cuda or not p.numel() // len(p) % REGISTER  # a GPU rounds every number alike
+        if len(p) == 1 or (even and not optimizer.apart):
             rows.append((*tensors, counts[0]))
         else:
             parts = [*zip(*(x.unbind() for x in tensors), counts, strict=True)]
