@@ -1,5 +1,4 @@
-"""The lecture's two algorithms in 1,024 runs each, which takes a CUDA device: how runs are distributed, and what
-intervals of sixteen of them are worth.
+"""1,024 runs of the lecture's algorithms, for which it takes a CUDA device: how runs are distributed.
 
 On a device train waits for the CPU, which steps the pendulums and launches some ten thousand operations an episode one
 by one. Here an episode with its update stays on the device, and is captured once as a graph that is then replayed.
@@ -18,14 +17,18 @@ from lecture_utils.pendulum import EPISODE_STEPS, MAX_SPEED, MAX_TORQUE, START_H
 from lecture_utils.ppo import approx_kl, clip_fraction
 from lecture_utils.training import LOG_COLUMNS
 
-AGENTS = {"ppo": PPO, "a2c": A2C}
+AGENTS = {
+    "ppo": (PPO, PPO.default),
+    "a2c": (A2C, A2C.default),
+    "ppo_drawn": (PPO, PPO.default.replace(score_action="sampled")),
+}
 RUNS, EPISODES, BLOCK = 1024, 3000, 50  # BLOCK: episodes of one mean in the file
 WARM_UP = 3  # episodes before the capture, which make Adam's moments and what libraries reserve
 COLUMNS = tuple(name for name in LOG_COLUMNS[2:] if name != "explained_variance")
 
 
 def load_many_runs(folder=DATA):
-    """{"ppo": (1024, 60), "a2c": (1024, 60)} returns while training, float32 means of 50 episodes.
+    """Returns while training, a dict name of AGENTS -> (1024, 60) float32 means of 50 episodes.
 
     Raises FileNotFoundError or ValueError that say what is wrong and how to make the file again.
     """
@@ -133,13 +136,14 @@ def train_on_device(agent, episodes, progress=True, warm_up=WARM_UP):
 
 
 def main(folder=DATA, workspace=ROOT / "build" / "many_runs", runs=RUNS, episodes=EPISODES):
-    """Record both algorithms; one that an earlier call finished is kept in `workspace` until both are."""
+    """Record all of AGENTS; what an earlier call finished is taken from `workspace`."""
     folder, workspace = pathlib.Path(folder), pathlib.Path(workspace)
     workspace.mkdir(parents=True, exist_ok=True)
-    for name, algorithm in AGENTS.items():
+    for name, (algorithm, hyperparameters) in AGENTS.items():
         if not (workspace / f"{name}.npy").is_file():
             torch.cuda.manual_seed(0)
-            reward = train_on_device(algorithm(3, 1, seeds=range(runs), device="cuda"), episodes)[0]  # (episodes, R)
+            agent = algorithm(3, 1, hyperparameters, seeds=range(runs), device="cuda")
+            reward = train_on_device(agent, episodes)[0]  # (episodes, R)
             np.save(workspace / f"{name}.npy", reward.reshape(-1, BLOCK, runs).mean(1).T.astype(np.float32))
     arrays = {name: np.load(workspace / f"{name}.npy") for name in AGENTS}
     np.savez_compressed(folder / "many_runs.npz", **arrays)

@@ -75,7 +75,7 @@ def test_a_graph_learns_what_single_operations_learn(algorithm):
 
 @needs_device
 def test_runs_on_the_device_end_where_those_on_the_cpu_do(algorithm):
-    runs, episodes = 64, 300
+    runs, episodes = 32, 200
     log = train(algorithm(3, 1, seeds=range(runs)), episodes, progress=False)
     cpu = log[log.episode >= episodes - 100].groupby("run").reward.mean().to_numpy()
     device = many_runs.train_on_device(algorithm(3, 1, seeds=range(runs), device="cuda"), episodes, progress=False)
