@@ -1,4 +1,4 @@
-"""1,024 runs of the lecture's algorithms, for which it takes a CUDA device: how runs are distributed.
+"""1,024 runs of each of the lecture's two algorithms, for which it takes a CUDA device: how runs are distributed.
 
 On a device train waits for the CPU, which steps the pendulums and launches some ten thousand operations an episode one
 by one. Here an episode with its update stays on the device, and is captured once as a graph that is then replayed.
@@ -17,11 +17,7 @@ from lecture_utils.pendulum import EPISODE_STEPS, MAX_SPEED, MAX_TORQUE, START_H
 from lecture_utils.ppo import approx_kl, clip_fraction
 from lecture_utils.training import LOG_COLUMNS
 
-AGENTS = {
-    "ppo": (PPO, PPO.default),
-    "a2c": (A2C, A2C.default),
-    "ppo_drawn": (PPO, PPO.default.replace(score_action="sampled")),
-}
+AGENTS = {"ppo": PPO, "a2c": A2C}
 RUNS, EPISODES, BLOCK = 1024, 3000, 50  # BLOCK: episodes of one mean in the file
 WARM_UP = 3  # episodes before the capture, which make Adam's moments and what libraries reserve
 COLUMNS = tuple(name for name in LOG_COLUMNS[2:] if name != "explained_variance")
@@ -108,11 +104,12 @@ def train_on_device(agent, episodes, progress=True, warm_up=WARM_UP):
             f"agent must act on the pendulum from a CUDA device, with {plain}; got {agent.device}, {other}"
         )
     log = torch.empty(episodes, len(COLUMNS), agent.runs, device=agent.device)
+    high = torch.as_tensor(START_HIGH, device=agent.device)
 
     def one():
         start = torch.rand(agent.runs, 2, dtype=torch.float64, device=agent.device) * 2 - 1
         noise = torch.randn(EPISODE_STEPS, agent.runs, 1, device=agent.device)
-        return episode(agent, start * torch.as_tensor(START_HIGH, device=agent.device), noise)
+        return episode(agent, start * high, noise)
 
     stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
     with tqdm(total=episodes, disable=not progress, desc="episodes") as bar:
@@ -139,11 +136,10 @@ def main(folder=DATA, workspace=ROOT / "build" / "many_runs", runs=RUNS, episode
     """Record all of AGENTS; what an earlier call finished is taken from `workspace`."""
     folder, workspace = pathlib.Path(folder), pathlib.Path(workspace)
     workspace.mkdir(parents=True, exist_ok=True)
-    for name, (algorithm, hyperparameters) in AGENTS.items():
+    for name, algorithm in AGENTS.items():
         if not (workspace / f"{name}.npy").is_file():
             torch.cuda.manual_seed(0)
-            agent = algorithm(3, 1, hyperparameters, seeds=range(runs), device="cuda")
-            reward = train_on_device(agent, episodes)[0]  # (episodes, R)
+            reward = train_on_device(algorithm(3, 1, seeds=range(runs), device="cuda"), episodes)[0]  # (episodes, R)
             np.save(workspace / f"{name}.npy", reward.reshape(-1, BLOCK, runs).mean(1).T.astype(np.float32))
     arrays = {name: np.load(workspace / f"{name}.npy") for name in AGENTS}
     np.savez_compressed(folder / "many_runs.npz", **arrays)
