@@ -7,7 +7,7 @@ READY := .venv/ready
 # Tests at once; a worker takes a core and up to 2 GB.
 WORKERS ?= 2
 
-.PHONY: help lecture first-cells student instructor slides pdf test test-live test-long test-lowest class grade lab data data-passes data-details data-cartpole data-language bench clean
+.PHONY: help lecture first-cells student instructor slides pdf test test-live test-long test-lowest class grade lab data data-passes data-details data-cartpole data-language data-many bench clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -90,6 +90,9 @@ data-cartpole: $(READY)  ## record the experiments of notebook 06 again (minutes
 
 data-language: $(READY)  ## record the experiments of notebook 07 again (ten minutes of processor time, resumable)
 	$(BIN)/python -m lecture_utils.experiments.brackets
+
+data-many: $(READY)  ## record 1,024 runs of each algorithm for notebook 04, where there is a CUDA device (minutes)
+	$(BIN)/python -m lecture_utils.experiments.many_runs
 
 bench: $(READY)  ## time training, environments, notebooks and sweeps; tables, and build/benchmarks.json
 	$(BIN)/python -m pytest tests/benchmarks

@@ -93,9 +93,10 @@ def _joined(places):
 class Runs:
     """The recorded runs, by setting. ppo, a2c: the lecture's logs (recordings.load_log); passes: load_passes()."""
 
-    def __init__(self, ppo, a2c, passes, statistic=iqm):
+    def __init__(self, ppo, a2c, passes=None, statistic=iqm):
         self.own, self.statistic = {"PPO": _blocks(ppo), "A2C": _blocks(a2c)}, statistic
-        self.cells = dict(list(passes.groupby(["algorithm", "std_head", "scored", "passes"])))
+        cells = ["algorithm", "std_head", "scored", "passes"]
+        self.cells = {} if passes is None else dict(list(passes.groupby(cells)))
 
     def of(self, setting):
         """The rows of an algorithm at the lecture's settings ("PPO"), or of a cell of the fair experiment (a tuple)."""
@@ -109,6 +110,9 @@ class Runs:
 
     def end(self, setting):
         return self.mean(setting, EPISODES - LATE, EPISODES)
+
+    def early(self, setting):
+        return self.mean(setting, 0, EARLY)
 
     def dip(self, setting):
         """(R,) largest fall within a curve of 50-episode means: the highest point before, minus the point."""
@@ -152,6 +156,19 @@ def _kind(head, scored):
     return f"{scored} action" + (", softplus" if head == "softplus" else "")
 
 
+def _of_returns(runs):
+    """Of the claims that take returns alone: how PPO and A2C are measured, by which number of a run, and the range."""
+
+    def a2c_over_ppo(where, ppo, a2c, claimed):
+        return runs.quotient(where, a2c, ppo, claimed)
+
+    return {
+        1: (runs.difference, runs.early, (-MARGIN, MARGIN)),
+        3: (runs.difference, runs.end, (0, math.inf)),
+        4: (a2c_over_ppo, runs.dip, (1, math.inf)),
+    }
+
+
 def ledger(ppo, a2c, passes, statistic=iqm):
     """The measured claims: a list of Claim.
 
@@ -175,8 +192,7 @@ def ledger(ppo, a2c, passes, statistic=iqm):
         own, *others = (runs.difference(f"{kind}, 10 passes", *pair, claimed) for kind, pair in pairs.items())
         return own, tuple(others)
 
-    def early(setting):
-        return runs.mean(setting, 0, EARLY)
+    returns, early = _of_returns(runs), runs.early
 
     def outside(setting):
         return runs.mean(setting, 0, EARLY, "clip_fraction")
@@ -193,7 +209,7 @@ def ledger(ppo, a2c, passes, statistic=iqm):
             f"within {MARGIN:.0f} points, a twelfth of the way from an untrained policy to the optimum, "
             "which a reader of the curves would not notice",
             "PPO is ahead by {} points.",
-            *against(runs.difference, early, (-MARGIN, MARGIN)),
+            *against(*returns[1]),
         ),
         Claim(
             "and the clip rarely activates",
@@ -208,7 +224,7 @@ def ledger(ppo, a2c, passes, statistic=iqm):
             f"PPO minus A2C, mean return of the last {LATE} episodes",
             "above 0: higher by whatever amount",
             "PPO ends higher by {} points.",
-            *against(runs.difference, runs.end, higher),
+            *against(*returns[3]),
         ),
         Claim(
             "with less variance. [A2C] occasionally takes a step that invalidates its own advantage estimates and the "
@@ -216,7 +232,7 @@ def ledger(ppo, a2c, passes, statistic=iqm):
             f"largest dip within a run's curve of {BLOCK}-episode means, A2C over PPO",
             "above 1: A2C's are deeper",
             "A2C's largest dip is {} times PPO's.",
-            *against(lambda where, x, y, claimed: runs.quotient(where, y, x, claimed), runs.dip, (1, math.inf)),
+            *against(*returns[4]),
         ),
         Claim(
             "If you re-ran A2C with 10 inner passes instead of 5, you would see training destabilize",
@@ -296,6 +312,26 @@ def by_statistic(ppo, a2c, passes):
         name: [claim.verdict for claim in ledger(ppo, a2c, passes, statistic)] for name, statistic in STATISTICS.items()
     }
     return pd.DataFrame(columns, index=range(1, len(next(iter(columns.values()))) + 1)).rename_axis("claim")
+
+
+def with_many_runs(ppo, a2c, many, statistic=iqm):
+    """Claims 1, 3 and 4 by sixteen runs and by 1,024: a DataFrame, one row a claim; many: load_many_runs()."""
+    rows = {}
+    for runs in (
+        Runs(ppo, a2c, None, statistic),
+        Runs(*(_from_blocks(many[name]) for name in ("ppo", "a2c")), statistic=statistic),
+    ):
+        for claim, (measure, of, claimed) in _of_returns(runs).items():
+            found = measure("", of("PPO"), of("A2C"), claimed)
+            count = f"{len(of('PPO')):,} runs"
+            rows.setdefault(claim, {}).update({count: str(found), f"verdict of {count}": found.verdict})
+    return pd.DataFrame(rows).T.rename_axis("claim")
+
+
+def _from_blocks(returns):
+    """(R, blocks) means of BLOCK episodes as a log: a DataFrame with run, episode and reward."""
+    run, block = np.indices(returns.shape)
+    return pd.DataFrame({"run": run.ravel(), "episode": block.ravel() * BLOCK, "reward": returns.ravel()})
 
 
 def by_construction():

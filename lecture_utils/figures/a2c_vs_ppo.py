@@ -98,3 +98,25 @@ def widths(groups, limit=2.0):
     axes.set(xlabel="episode (200 steps each)", ylabel="standard deviation (N m)", yscale="log")
     axes.legend(loc="upper left", fontsize=10)
     return figure
+
+
+@fixed_settings()
+def many_ends(many, few, bins=50):
+    """How the runs of each algorithm are distributed, one panel each: histograms of many runs, a mark for each of few.
+
+    many, few: dicts of "A2C", "PPO" -> (R,) mean returns of a run. The line is the interquartile mean of the many, the
+    bar the 95 % interval of that of the few.
+    """
+    figure, grid = new_figure(2, 1, width=7.6, height=4.2, sharex=True, sharey=True)
+    edges = np.linspace(min(x.min() for x in many.values()), max(x.max() for x in many.values()), bins + 1)
+    highest = max(np.histogram(returns, edges)[0].max() for returns in many.values())
+    for axes, (name, returns) in zip(grid, many.items(), strict=True):
+        color = LOOKS[name]["color"]
+        axes.hist(returns, edges, color=color, alpha=0.45)
+        axes.axvline(iqm(returns), color=color, linewidth=2)
+        low, high = interval(few[name], statistic=iqm)
+        axes.plot([low, high], [-0.12 * highest] * 2, color=PALETTE["black"], linewidth=3)
+        axes.plot(few[name], np.full(len(few[name]), -0.28 * highest), "|", color=color, markersize=9)
+        axes.set(ylabel=f"{name}\nruns of {len(returns):,}")
+    grid[-1].set(xlabel="mean return of the last 250 episodes")
+    return figure

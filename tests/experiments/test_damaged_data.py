@@ -18,6 +18,7 @@ from lecture_utils.experiments.data_files import CHECKSUMS, DATA, write_checksum
 from lecture_utils.experiments.fair_experiment import load_passes
 from lecture_utils.experiments.gradient_angle import load_gradient_angle
 from lecture_utils.experiments.ladder import load_details
+from lecture_utils.experiments.many_runs import load_many_runs
 from lecture_utils.experiments.mountain_car import load_mountain_car
 from lecture_utils.experiments.neighbours import load_neighbours
 from lecture_utils.experiments.one_batch import load_one_batch
@@ -43,10 +44,8 @@ LOADERS = {
     r"cartpole/.*\.csv": (lambda match, folder: load_cartpole(folder / "cartpole"), "make data-cartpole"),
     r"mountain_car/.*\.csv": (lambda match, folder: load_mountain_car(folder / "mountain_car"), "make data-cartpole"),
     r"probes\.csv": (lambda match, folder: load_probes(folder), "make data-details"),
-    r"std_zero\.csv": (
-        lambda match, folder: load_std_zero(folder),
-        "make data",
-    ),
+    r"std_zero\.csv": (lambda match, folder: load_std_zero(folder), "make data"),
+    r"many_runs\.npz": (lambda match, folder: load_many_runs(folder), "make data-many"),
     r"language/(\w+)\.csv": (lambda match, folder: load_language(match[1], folder), "make data-language"),
     r"time_to_solve\.csv": (lambda match, folder: load_time_to_solve(folder), "make data-details"),
 }
@@ -144,7 +143,7 @@ def older_table(path):
 def older_arrays(path):
     with np.load(path) as stored:
         arrays = dict(stored)
-    name = next(x for x in ("value_grid", "offset", "cosine") if x in arrays)
+    name = next(x for x in ("value_grid", "offset", "cosine", "ppo") if x in arrays)
     arrays[f"{name}_1"] = arrays.pop(name)
     np.savez(path, **arrays)
 

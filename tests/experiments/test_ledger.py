@@ -10,8 +10,18 @@ from scipy.stats import trim_mean
 
 from lecture_utils.experiments import ledger as module
 from lecture_utils.experiments.fair_experiment import ALGORITHMS, PASSES, SCORED, load_passes
-from lecture_utils.experiments.ledger import STATISTICS, Claim, Measure, by_construction, by_statistic, ledger, table
+from lecture_utils.experiments.ledger import (
+    STATISTICS,
+    Claim,
+    Measure,
+    by_construction,
+    by_statistic,
+    ledger,
+    table,
+    with_many_runs,
+)
 from lecture_utils.experiments.ledger import verdicts as in_short
+from lecture_utils.experiments.many_runs import load_many_runs
 from lecture_utils.experiments.recordings import load_log
 
 MIDDLE = {"interquartile mean": lambda x: trim_mean(x, 0.25), "mean": np.mean, "median": np.median}
@@ -84,6 +94,24 @@ def test_an_interval_is_that_of_whole_runs(data, claims):
     ends = by_run(ppo, 2750, 3000), by_run(a2c, 2750, 3000)
     expected = percentiles(ends, lambda x, y: trim_mean(x, 0.25) - trim_mean(y, 0.25), rng)
     np.testing.assert_allclose(claims[2].own.bounds, expected, atol=30)
+
+
+def test_a_thousand_runs_say_what_their_file_says(data, claims):
+    many, (ppo, a2c, _) = load_many_runs(), data
+    found, short = with_many_runs(ppo, a2c, many), in_short(claims)
+    assert found.index.tolist() == [1, 3, 4]
+    blocks = {name: returns.astype(float) for name, returns in many.items()}
+    middle = {name: trim_mean(x[:, :10].mean(1), 0.25) for name, x in blocks.items()}
+    ends = {name: trim_mean(x[:, 55:].mean(1), 0.25) for name, x in blocks.items()}
+    dip = {}
+    for name, x in blocks.items():
+        falls = [x[:, i] - x[:, j] for i, j in itertools.combinations(range(60), 2)]
+        dip[name] = trim_mean(np.maximum(np.max(falls, axis=0), 0), 0.25)
+    numbers = middle["ppo"] - middle["a2c"], ends["ppo"] - ends["a2c"], dip["a2c"] / dip["ppo"]
+    for claim, number, digits in zip(found.index, numbers, (0, 0, 1), strict=True):
+        assert found["1,024 runs"][claim].split()[0] == f"{number:,.{digits}f}"
+        assert found["16 runs"][claim] == str(claims[claim - 1].own)
+        assert found["verdict of 16 runs"][claim] == short.verdict[claim]
 
 
 def made_up(seed=0, **effects):

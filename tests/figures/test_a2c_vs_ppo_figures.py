@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lecture_utils.experiments.statistics import iqm
-from lecture_utils.figures.a2c_vs_ppo import LOOKS, by_passes, one_seed, training_curves, widths
+from lecture_utils.experiments.statistics import interval, iqm
+from lecture_utils.figures.a2c_vs_ppo import LOOKS, by_passes, many_ends, one_seed, training_curves, widths
 
 
 def made_up_logs():
@@ -73,6 +73,28 @@ def test_widths_draw_every_run_its_median_and_the_limit():
     np.testing.assert_allclose(lines["ten"].get_ydata(), 10 * rows.groupby("episode")["std"].median())
     assert set(lines["limit of the torque"].get_ydata()) == {2.0}
     assert (axes.get_yscale(), axes.get_ylabel()) == ("log", "standard deviation (N m)")
+
+
+def made_up_ends(many=400, few=16):
+    rng = np.random.default_rng(0)
+    return [{name: rng.normal(mean, 50, n) for name, mean in {"A2C": -500, "PPO": -300}.items()} for n in (many, few)]
+
+
+def test_many_ends_shows_how_runs_are_distributed_and_where_the_few_lie():
+    many, few = made_up_ends()
+    figure = many_ends(many, few)
+    assert figure.axes[-1].get_xlabel() == "mean return of the last 250 episodes"
+    for axes, (name, returns) in zip(figure.axes, many.items(), strict=True):
+        assert axes.get_ylabel() == f"{name}\nruns of 400"
+        bars = [(patch.get_x(), patch.get_height()) for patch in axes.patches]
+        edges, counts = np.array(bars).T
+        assert counts.sum() == len(returns)
+        assert np.average(edges, weights=counts) == pytest.approx(returns.mean(), abs=20)
+        middle, bar, strokes = axes.lines
+        assert middle.get_xdata()[0] == iqm(returns)
+        np.testing.assert_array_equal(bar.get_xdata(), interval(few[name], statistic=iqm))
+        np.testing.assert_array_equal(strokes.get_xdata(), few[name])
+        assert max(*bar.get_ydata(), *strokes.get_ydata()) < 0
 
 
 def test_limits_are_those_that_are_asked_for():

@@ -10,7 +10,7 @@ import matplotlib.style
 import numpy as np
 import pandas as pd
 import pytest
-from test_a2c_vs_ppo_figures import made_up_logs, made_up_runs, made_up_widths
+from test_a2c_vs_ppo_figures import made_up_ends, made_up_logs, made_up_runs, made_up_widths
 from test_details_that_matter_figures import made_up_scores
 from test_gae_figures import FIGURES, NEXT_VALUES, REWARDS, VALUES
 from test_language_figures import FRONTIER, made_up_paths
@@ -131,6 +131,7 @@ FIGURE = {  # a public function that returns a figure: a call of it with made-up
     "a2c_vs_ppo.by_passes": lambda: a2c_vs_ppo.by_passes(
         made_up_runs(), "reward", "head", {"abs": "title"}, label="return", log=True, reference=3.0
     ),
+    "a2c_vs_ppo.many_ends": lambda: a2c_vs_ppo.many_ends(*made_up_ends()),
     "a2c_vs_ppo.widths": lambda: a2c_vs_ppo.widths({"two": made_up_widths()}),
     "details_that_matter.scores_on_the_way": lambda: details_that_matter.scores_on_the_way(
         made_up_scores(), (-180.0,), -140.0
