@@ -168,7 +168,7 @@ def test_a_file_of_an_older_version_is_named(file):
     OLDER[path.suffix](path)
     assert path.read_bytes() != before
     sum_again(path)
-    expect(load, command, path, "rows of columns .*_1'\\]|value_grid|offset|cosine|actor_lr|learning_rate")
+    expect(load, command, path, "rows of columns .*_1'\\]|value_grid|offset|cosine|ppo is|actor_lr|learning_rate")
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00" * 100, b"\x80\x02K\x01."], ids=["empty", "binary", "pickle"])
