@@ -12,7 +12,7 @@ WORKERS ?= 2
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
 
-lecture: $(READY)  ## execute every notebook and write the pages to build/
+lecture: $(READY)  ## write the pages to build/, with the outputs that the notebooks hold
 	$(BIN)/python -m sphinx -q -W --keep-going -b html notebooks build
 	@echo "The lecture is in build/index.html: open it in a browser, no network needed."
 	@$(BIN)/python notebooks/_repository.py say

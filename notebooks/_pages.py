@@ -62,6 +62,15 @@ def has_heading(source):
     return bool(re.search(r"^#{1,6} ", re.sub(r"```.*?```", "", source, flags=re.S), flags=re.M))
 
 
+def must_hold_outputs(notebook, name):
+    """ValueError for a notebook whose outputs were cleared: pages and slides show what it holds, and run nothing."""
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    if code and not any(cell["outputs"] for cell in code):
+        raise ValueError(
+            f"{name} holds no outputs: run all of its cells (make lab) and save it, or take it back with git"
+        )
+
+
 def fold_answers(text, name):
     """A notebook's JSON with a fold around each row of answers and a box around each prediction.
 

@@ -14,6 +14,7 @@ import struct
 import sys
 
 import _editions
+import _pages
 import jinja2
 import markdown_it
 import math_core
@@ -158,6 +159,7 @@ def _fonts():
 def deck(path):
     """One notebook as a page of slides that needs no other file."""
     notebook = _editions.with_notes(path)
+    _pages.must_hold_outputs(notebook, path.name)
     title = next(re.findall(r"^# (.+)$", cell.source, flags=re.M) for cell in notebook.cells)[0]
     return page(title, slides(notebook))
 

@@ -26,6 +26,7 @@ import functools
 import pathlib
 import re
 
+import _pages
 import _slides
 import nbformat
 
@@ -39,7 +40,9 @@ NOTHING_RUNS = ("**Before you run this**", "**Think first**")  # in a talk
 @functools.cache
 def _notebook(number):
     [path] = HERE.glob(f"{number}_*.ipynb")
-    return {cell.id: cell for cell in nbformat.read(path, as_version=4).cells}
+    notebook = nbformat.read(path, as_version=4)
+    _pages.must_hold_outputs(notebook, path.name)
+    return {cell.id: cell for cell in notebook.cells}
 
 
 def cell_at(number, name):

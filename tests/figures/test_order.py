@@ -1,7 +1,9 @@
 """After the setup cell: sections that the notebook calls independent run alone, the others name the cell to run."""
 
+import builtins
 import json
 import re
+import symtable
 import sys
 
 import nbformat
@@ -78,8 +80,52 @@ def check(shell, notebook):
     return problems
 
 
-@pytest.mark.slow
+def names_used(table):
+    """Names that a cell's code takes from outside its functions, from its symtable."""
+    top = table.get_type() == "module"
+    names = {x.get_name() for x in table.get_symbols() if x.is_referenced() and (top or x.is_global())}
+    return names.union(*map(names_used, table.get_children()))
+
+
+def missing(cells, made):
+    """Names that some of the cells use and neither an earlier cell nor `made`, a set, has."""
+    found, made = set(), {*made, *dir(builtins), "display", "get_ipython"}
+    for code in map(source, cells):
+        made |= _names_made(code)
+        found |= (
+            names_used(symtable.symtable(re.sub(r"^( *)[%!].*$", r"\1pass", code, flags=re.M), "cell", "exec")) - made
+        )
+    return found
+
+
 @pytest.mark.parametrize("path", SAYING, ids=lambda path: path.stem)
+def test_sections_have_the_names_that_they_use_or_point_to_them(path):
+    setup, later = setup_and_sections(notebook := read(path))
+    assert missing(setup, ()) == set()
+    made, independent, everything = set().union(*(_names_made(source(cell)) for cell in setup)), said(notebook), set()
+    assert set(independent) <= set(later)
+    for heading, cells in later.items():
+        alone = missing(cells, made)
+        assert (alone == set()) == (heading in independent), (heading, alone)
+        assert alone <= everything, heading
+        everything |= set().union(*(_names_made(source(cell)) for cell in cells))
+
+
+def test_names_that_cells_use():
+    cells = [
+        "import a\nx = [y for y in z]",
+        "def f(u):\n    v = u + x + w\n    return lambda: v + q",
+        "%time\nprint(f, k)",
+    ]
+    assert missing([nbformat.v4.new_code_cell(cell) for cell in cells], {"k"}) == {"z", "w", "q"}
+
+
+# Running the sections takes as long as the notebooks do; in the others the names above must do.
+QUICK = [path for path in SAYING if path.stem[:2] in ("00", "02", "04")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", QUICK, ids=lambda path: path.stem)
 def test_sections_alone(path, shell, monkeypatch):
     monkeypatch.chdir(path.parent)
     assert check(shell, read(path)) == []

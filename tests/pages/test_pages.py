@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -163,21 +162,6 @@ def test_a_second_build_is_quick(book):
     before = read()
     assert build("notebooks", "build") < 20
     assert read() == before != {}
-
-
-@pytest.mark.parametrize("changed", ["lecture_utils/gae.py", "lecture_utils/figures/gae.py", "data/SHA256SUMS"])
-def test_what_is_behind_the_notebooks_executes_them_again(tmp_path, changed):
-    conf = tmp_path / "notebooks" / "conf.py"
-    conf.parent.mkdir()
-    shutil.copy(ROOT / "notebooks" / "conf.py", conf)
-    file = tmp_path / changed
-    file.parent.mkdir(parents=True)
-    file.write_text("one")
-    for name in ("_pages.py", "_repository.py"):
-        shutil.copy(ROOT / "notebooks" / name, conf.parent)
-    before, again = (runpy.run_path(str(conf))["nb_execution_cache_path"] for _ in range(2))
-    file.write_text("two")
-    assert before == again != runpy.run_path(str(conf))["nb_execution_cache_path"]
 
 
 def test_every_page(book, chromium):
@@ -342,18 +326,19 @@ def test_a_warning_stops_the_build(small_book):
         small_book("[a link](nowhere.md)")
 
 
-def test_a_second_build_executes_what_changed(small_book, tmp_path):
-    def notebook(name, text=""):
-        cell = nbformat.v4.new_code_cell(f"with open('../ran', 'a') as file:\n    _ = file.write('{name}{text} ')")
-        cells = [nbformat.v4.new_markdown_cell(f"# {name}"), cell]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "source" / f"{name}.ipynb")
+def test_a_page_shows_what_its_notebook_holds_and_runs_nothing(small_book, tmp_path):
+    def write(outputs):
+        cell = nbformat.v4.new_code_cell("open('../ran', 'w')", outputs=outputs)
+        cells = [nbformat.v4.new_markdown_cell("# A notebook"), cell]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "source" / "one.ipynb")
 
-    notebook("same"), notebook("other")
-    small_book("```{toctree}\nsame\nother\n```")
-    assert sorted((tmp_path / "ran").read_text().split()) == ["other", "same"]
-    notebook("other", "-changed")
-    small_book("```{toctree}\nsame\nother\n```")
-    assert sorted((tmp_path / "ran").read_text().split()) == ["other", "other-changed", "same"]
+    write([nbformat.v4.new_output("stream", text="what it held")])
+    page = small_book("```{toctree}\none\n```").parent / "one.html"
+    assert "what it held" in page.read_text(encoding="utf-8")
+    assert not (tmp_path / "ran").exists()
+    write([])
+    with pytest.raises(AssertionError, match="one holds no outputs: run all of its cells"):
+        small_book("```{toctree}\none\n```")
 
 
 def test_launch_buttons_take_one_setting(small_book, tmp_path):

@@ -122,7 +122,9 @@ def write_deck(maker, tmp_path):
     """Writes cells as a deck and gives its path."""
 
     def write(*cells):
-        nbformat.write(nbformat.v4.new_notebook(cells=[markdown("# A deck"), *cells]), tmp_path / "07_x.ipynb")
+        ran = code("1", [nbformat.v4.new_output("stream", text="1")])
+        ran.metadata.slideshow.slide_type = "skip"
+        nbformat.write(nbformat.v4.new_notebook(cells=[markdown("# A deck"), ran, *cells]), tmp_path / "07_x.ipynb")
         (tmp_path / "deck.html").write_text(maker.deck(tmp_path / "07_x.ipynb"), encoding="utf-8")
         return tmp_path / "deck.html"
 
@@ -232,3 +234,13 @@ def test_notes_open_beside_the_slides(write_deck, chromium):
     popup.value.get_by_text("Say this.").first.wait_for(timeout=20_000)
     page.keyboard.press("ArrowLeft")
     assert problems == []
+
+
+def test_a_notebook_whose_outputs_were_cleared_is_refused(tmp_path):
+    notebook = nbformat.read(ROOT / "notebooks" / "01_ratio_and_clip.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    nbformat.write(notebook, tmp_path / "01_ratio_and_clip.ipynb")
+    with pytest.raises(ValueError, match=r"01_ratio_and_clip.ipynb holds no outputs: run all of its cells"):
+        _slides.deck(tmp_path / "01_ratio_and_clip.ipynb")
