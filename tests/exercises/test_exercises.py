@@ -67,12 +67,9 @@ def nothing(*args, **kwargs):
 
 
 def wrong_answers(checker):
-    """name -> wrong answer: those that the task names, and those that any task must refuse."""
+    """name -> wrong answer that any task must refuse; those that a task names are in test_typical_mistakes_by_name."""
     task = CHECKERS[checker]
     answers = {"raising": raising, "nothing": nothing, "a number": 3.0}
-    for name, functions in task.mistakes.items():
-        functions = functions if isinstance(functions, list) else [functions]
-        answers |= {f"{name} ({i})": function for i, function in enumerate(functions)}
     if checker in RETURNS_ARRAYS:
         changes = (other_format, another_axis, not_a_number, zero)
         answers |= {change.__name__: changed(task, change) for change in changes}
@@ -98,7 +95,7 @@ class TestEveryExercise:
             assert verdict.status == RIGHT, verdict
 
     def test_wrong_answers_are_rejected(self, checker):
-        assert len(wrong_answers(checker)) >= 5
+        assert len(wrong_answers(checker)) >= 3
         assert accepted(checker, checker) == []
 
     def test_a_checker_that_returns_true_is_noticed(self, checker):
@@ -111,7 +108,7 @@ class TestEveryExercise:
         for name, answers in task.mistakes.items():
             for answer in answers if isinstance(answers, list) else [answers]:
                 verdict = checker(answer)
-                assert verdict.mistake == name, verdict
+                assert (verdict.status, verdict.mistake) == (WRONG, name), verdict
                 assert name in verdict.message
                 assert "expected" in verdict.example or "raised" in verdict.example
 

@@ -1,5 +1,7 @@
 """Every notebook run in a kernel that may not write or ask the network: each cell twice in a row, then all of it again.
 
+(All but the cells that take seconds: a training is run twice in a row, and not a third time.)
+
 One execution serves all questions, because it is what takes time: the same text every time, no file written outside
 the temporary folder, nobody asked beyond this machine, and the text that is stored in the notebook, though the kernel
 rounds as another processor would (SECOND_MACHINE). So a reader who executes the notebook sees what its prose quotes.
@@ -12,6 +14,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import nbclient
 import nbformat
@@ -25,6 +28,8 @@ COPIED = ("lecture_utils", "notebooks", "data", "figures", "pyproject.toml", "co
 # PyTorch without the vector instructions of this processor, MKL with those that every processor has: sums in another
 # order. What is chaotic comes out otherwise, as it does on other machines.
 SECOND_MACHINE = {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"}
+
+SLOW = 2  # seconds
 
 # Runs in the kernel before the notebook. ZeroMQ's sockets, the kernel's own, are not Python's and go on.
 ALONE = r"""
@@ -88,18 +93,28 @@ def run_twice(notebook, folder, checkout):
     """
     copied, environment = checkout
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    order = [cell for cell in cells for _ in range(2)] + cells
-    runs = [nbformat.from_dict({**copy.deepcopy(cell), "id": f"cell-{i}"}) for i, cell in enumerate(order)]
-    before = contents(copied)
-    everything = nbformat.from_dict({**notebook, "cells": [nbformat.v4.new_code_cell(ALONE), *runs]})
+    everything = nbformat.from_dict({**notebook, "cells": []})
     client = nbclient.NotebookClient(
         everything, timeout=300, coalesce_streams=True, resources={"metadata": {"path": str(folder)}}
     )
-    client.execute(env=environment)
-    runs = everything.cells[1:]
+
+    def run(cell):
+        number = len(everything.cells)
+        everything.cells.append(nbformat.from_dict({**copy.deepcopy(cell), "id": f"cell-{number}"}))
+        return client.execute_cell(everything.cells[-1], number)
+
+    before = contents(copied)
+    with client.setup_kernel(env=environment):
+        run(nbformat.v4.new_code_cell(ALONE))
+        first, at_once, slow = [], [], []
+        for cell in cells:
+            began = time.monotonic()
+            first.append(run(cell))
+            slow.append(time.monotonic() - began > SLOW)
+            at_once.append(run(cell))
+        again = [one if is_slow else run(cell) for cell, one, is_slow in zip(cells, at_once, slow, strict=True)]
     after = contents(copied)
     assert {path for path in before | after if before.get(path) != after.get(path)} == set(), "files of the checkout"
-    first, at_once, again = runs[: 2 * len(cells) : 2], runs[1 : 2 * len(cells) : 2], runs[2 * len(cells) :]
     outcome = copy.deepcopy(notebook)
     for cell, one in zip((cell for cell in outcome.cells if cell.cell_type == "code"), first, strict=True):
         cell.outputs = one.outputs
