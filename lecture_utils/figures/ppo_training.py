@@ -130,8 +130,8 @@ def state_maps(maps, units, limits, cells=CELLS):
         )  # fmt: skip
         figure.colorbar(picture, ax=axes, label=unit, shrink=0.95)
         axes.set_title(title)
-        axes.set_xlabel(r"$\theta$ (rad), 0 is upright")
+        axes.set_xlabel("angle (rad), 0 is upright")
         axes.set_xticks([-np.pi, 0, np.pi], [r"$-\pi$", "0", r"$\pi$"])
         axes.grid(False)
-    grid[0, 0].set_ylabel(r"$\dot\theta$ (rad/s)")
+    grid[0, 0].set_ylabel("speed (rad/s)")
     return figure

@@ -35,9 +35,9 @@ def test_maps_are_labelled():
     figure = state_maps({"a": np.zeros(15), "b": np.ones(15)}, ("N m", "reward"), ((-2, 2), (0, 1)), CELLS)
     left, right, *bars = figure.axes
     assert [left.get_title(), right.get_title()] == ["a", "b"]
-    assert left.get_xlabel()
-    assert right.get_xlabel()
-    assert left.get_ylabel()
+    assert "angle" in left.get_xlabel()  # in words: in the notebook theta is the policy's parameters
+    assert "angle" in right.get_xlabel()
+    assert "speed" in left.get_ylabel()
     assert [bar.get_ylabel() for bar in bars] == ["N m", "reward"]
 
 
