@@ -49,7 +49,7 @@ def film_strip(observations, rewards=None, actions=None, frames=8):
             _turn(arrow, torques[t])
         ax.set_title(f"{t * TIME_STEP:.1f} s", fontsize=10)
         if rewards is not None:
-            ax.set_xlabel(f"$r$ = {rewards[t].round(1) + 0.0:.1f}", fontsize=10)  # + 0.0: no "-0.0"
+            ax.set_xlabel(f"{rewards[t].round(1) + 0.0:.1f}", fontsize=10)  # + 0.0: no "-0.0"
     return figure
 
 
