@@ -78,15 +78,18 @@ def packages(place):
     return folder
 
 
-@pytest.fixture
-def bare(place, packages):
+def new_environment(environment, packages):
     """Python of a new environment with every package but the lecture's own."""
-    environment = place / "neue Umgebung"
     shutil.rmtree(environment, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     [site] = [path for path in environment.rglob("site-packages") if path.is_dir()]
     (site / "packages.pth").write_text(str(packages), encoding="utf-8")
     return python_of(environment)
+
+
+@pytest.fixture
+def bare(place, packages):
+    return new_environment(place / "neue Umgebung", packages)
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +110,11 @@ def wheel(place):
     return made
 
 
-@pytest.fixture
-def installed(bare, wheel, place):
-    run(bare, "-m", "pip", "install", "-q", "--no-index", str(wheel), cwd=place)
-    return bare
+@pytest.fixture(scope="module")
+def installed(place, packages, wheel):
+    python = new_environment(place / "Umgebung mit Paket", packages)
+    run(python, "-m", "pip", "install", "-q", "--no-index", str(wheel), cwd=place)
+    return python
 
 
 @pytest.fixture
@@ -123,8 +127,9 @@ def elsewhere(place):
 def test_an_installed_package_brings_its_data(installed, elsewhere):
     data = pathlib.Path(run(installed, "-c", LOAD, cwd=elsewhere).strip().splitlines()[-1])
     assert data.parts[-3:] == ("site-packages", "lecture_utils", "data")
-    (data / "ppo.csv").unlink()
+    away = (data / "ppo.csv").rename(data / "ppo.away")
     missing = run(installed, "-c", LOAD, cwd=elsewhere, fails=True)
+    away.rename(data / "ppo.csv")
     assert "--force-reinstall" in missing
     assert "git checkout" not in missing
 
