@@ -12,9 +12,12 @@ kl, kl_ref_pi  KL(pi || ref) and KL(ref || pi) of whole completions, in nats, me
 entropy        of whole completions, in nats, a mean over the prompts
 alike          share of the groups whose completions all had one reward, since the row before (NaN in the first)
 clip_fraction  share of the tokens outside the band, a mean over the gradient steps since the row before (NaN likewise)
+
+One file more, gradients.csv, is of what the KL estimates pull at along trainings: `record_gradients` names its columns.
 """
 
 import concurrent.futures
+import copy
 import hashlib
 import math
 import os
@@ -30,7 +33,7 @@ from lecture_utils.experiments.data_files import DATA, ROOT, checked, kept, read
 from lecture_utils.experiments.statistics import interval
 from lecture_utils.language import task
 from lecture_utils.language.learners import GRPO, PPO, RLOO, Recipe, kl_estimate
-from lecture_utils.language.policy import completion_log_probs, prefix_log_probs
+from lecture_utils.language.policy import completion_log_probs, for_runs, prefix_log_probs, reference
 
 COMMAND = "make data-language"
 EXACT = ("reward", "true_reward", "kl", "kl_ref_pi", "entropy")
@@ -90,11 +93,26 @@ def _imperfect():
     return {f"beta {beta:g}": (GRPO, h.replace(beta=beta)) for beta in (0.3, 0.1, 0.03, 0.01, 0.0)}
 
 
+def _prices():
+    """GRPO at other prices; and prices in the loss as dear as in the reward, whose score the group's mean shrinks."""
+    found = {f"GRPO, beta {b:g}": (GRPO, GRPO.default.replace(beta=b)) for b in (0.0125, 0.025, 0.1, 0.2)}
+    found["GRPO without std, beta 0.025"] = GRPO, GRPO.default.replace(divide_by_std=False, beta=0.025)
+    h = NO_STD.replace(beta=0.2 * (NO_STD.group - 1) / NO_STD.group)
+    return found | {f"beta {h.beta:g}, in the loss, {k}": (GRPO, h.replace(kl_in=k)) for k in ("k2", "k3")}
+
+
 EXPERIMENTS = {
     "methods": _methods(), "imperfect": _imperfect(), "kl": _kl(), "passes": _passes(), "clip_higher": _clip_higher(),
-    "ratio": _ratio(), "learning_rates": _learning_rates(),
+    "ratio": _ratio(), "learning_rates": _learning_rates(), "prices": _prices(),
+    "stopping": {name: _imperfect()[name] for name in ("beta 0", "beta 0.1")},
 }  # fmt: skip
-REWARDS = {"imperfect": task.pairs_reward}  # the other experiments learn from the parser
+FILES = (*EXPERIMENTS, "gradients")  # in data/language
+REWARDS = dict.fromkeys(("imperfect", "stopping"), task.pairs_reward)  # the other experiments learn from the parser
+OFTEN = {"stopping": 4}  # updates between two rows, where they are not EVERY
+# Where gradients are looked at: trainings of these experiments, after so many updates.
+GRADIENTS = {"GRPO": "methods"} | {f"beta 0.2, in the {x}": "kl" for x in ("reward", "loss, k2", "loss, k3")}
+GRADIENTS_AT = (10, 50, 200)
+GRADIENT_COLUMNS = ("run", "update", "level", "estimator", "size", "cosine", "cosine_ref_pi", "apart")
 
 
 @torch.no_grad()
@@ -127,24 +145,63 @@ def train(learner, updates=UPDATES, every=EVERY):
     return pd.concat(rows, ignore_index=True).reindex(columns=COLUMNS)
 
 
-def record(experiment, setting, seeds=SEEDS, updates=UPDATES, every=EVERY):
+def record(experiment, setting, seeds=SEEDS, updates=UPDATES, every=None):
     """Train the runs of one setting of an experiment: a DataFrame of "setting" and COLUMNS."""
     torch.set_num_threads(1)
     algorithm, recipe = EXPERIMENTS[experiment][setting]
     learner = algorithm(recipe, seeds, reward=REWARDS.get(experiment, task.is_right))
-    table = train(learner, updates, every)
+    table = train(learner, updates, every or OFTEN.get(experiment, EVERY))
+    table.insert(0, "setting", setting)
+    return table
+
+
+def compare_gradients(learner, level):
+    """The mean gradients of k1, k2, k3 as losses, by listing all texts, beside those of both directions of KL.
+
+    Returns a DataFrame, a row a run and estimator: size, in units of the size of KL(pi || ref)'s gradient; cosine and
+    cosine_ref_pi, with the gradients of KL(pi || ref) and of KL(ref || pi) (NaN for k1, which has none); apart, the
+    size of the difference to KL(pi || ref)'s gradient in its own units. level: as `estimator_gradient` takes it.
+    """
+    policy, ref = (copy.deepcopy(x).double() for x in (learner.policy, learner.ref))
+    ours, theirs = completion_log_probs(policy.requires_grad_()), completion_log_probs(ref).detach()
+    wanted, other = (task.gradient(x, policy.parameters()) for x in (task.kl(ours, theirs), task.kl(theirs, ours)))
+    tables = []
+    for kind in ("k1", "k2", "k3"):
+        found = estimator_gradient(kind, policy, ref, level)  # (R, D)
+        size = found.norm(dim=1) / wanted.norm(dim=1)
+        cosines = [torch.cosine_similarity(found, x).where(size > 1e-6, math.nan) for x in (wanted, other)]
+        apart = (found - wanted).norm(dim=1) / wanted.norm(dim=1)
+        numbers = zip(GRADIENT_COLUMNS[-4:], (size, *cosines, apart), strict=True)
+        tables.append(pd.DataFrame({"run": range(len(size)), "level": level, "estimator": kind} | dict(numbers)))
+    return pd.concat(tables)
+
+
+def record_gradients(setting, seeds=SEEDS, at=GRADIENTS_AT):
+    """`compare_gradients` along the training of a key of GRADIENTS: a DataFrame of "setting" and GRADIENT_COLUMNS.
+
+    update: gradient steps so far. level: "text" or "token".
+    """
+    torch.set_num_threads(1)
+    algorithm, recipe = EXPERIMENTS[GRADIENTS[setting]][setting]
+    learner, tables = algorithm(recipe, seeds), []
+    for n in range(1, max(at) + 1):
+        learner.update()
+        if n in at:
+            tables += [compare_gradients(learner, level).assign(update=n) for level in ("text", "token")]
+    table = pd.concat(tables).reindex(columns=GRADIENT_COLUMNS)
     table.insert(0, "setting", setting)
     return table
 
 
 def load_language(experiment, folder=DATA):
-    """What was recorded of a key of EXPERIMENTS: a DataFrame of "setting" and COLUMNS.
+    """What was recorded of a key of EXPERIMENTS: a DataFrame of "setting" and COLUMNS; "gradients": GRADIENT_COLUMNS.
 
     ValueError or FileNotFoundError name a file that is wrong, and what mends it.
     """
-    if experiment not in EXPERIMENTS:
-        raise ValueError(f"experiment must be one of {', '.join(map(repr, EXPERIMENTS))}, got {experiment!r}")
-    return read_table(checked(f"language/{experiment}.csv", folder, COMMAND), ("setting", *COLUMNS), COMMAND)
+    if experiment not in FILES:
+        raise ValueError(f"experiment must be one of {', '.join(map(repr, FILES))}, got {experiment!r}")
+    columns = "setting", *(GRADIENT_COLUMNS if experiment == "gradients" else COLUMNS)
+    return read_table(checked(f"language/{experiment}.csv", folder, COMMAND), columns, COMMAND)
 
 
 def at_update(table, columns, update=UPDATES):
@@ -198,22 +255,50 @@ def std_weight(probability, group):
     return mean / (p * (1 - p))[..., 0]
 
 
+def length_weights(over):
+    """How much that which a loss is a mean over weighs the prompts, at the reference, without std: two arrays (P,).
+
+    over: as `learners.mean` takes it; with "token" the length of all of a batch is taken for the same in all batches.
+    The mean gradient of a prompt is that of E[(r - p) s(y) log pi(y|x)], s = 1 / T_i for "sequence", else 1. First
+    array: its part along the gradient of the prompt's p, in units of it. Second: the cosine of the two.
+    """
+    policy = for_runs(reference(), 1).double().requires_grad_()
+    log_prob = completion_log_probs(policy)[0]  # (P, C)
+    length = (task.COMPLETION_TOKENS != task.PAD).sum(-1)  # (C,)
+    share = 1 / length.double() if over == "sequence" else torch.ones(len(length), dtype=torch.float64)
+    right, probability = task.reward_table(), log_prob.exp()
+    p = (probability * right).sum(-1)  # (P,)
+    pull = (probability.detach() * (right - p.detach()[:, None]) * share * log_prob).sum(-1)  # (P,)
+    found, wanted = ([task.gradient(x[None], policy.parameters())[0] for x in xs] for xs in (pull, p))
+    weights = [(a @ b / b.square().sum()).item() for a, b in zip(found, wanted, strict=True)]
+    cosines = [torch.cosine_similarity(a, b, dim=0).item() for a, b in zip(found, wanted, strict=True)]
+    return np.array(weights), np.array(cosines)
+
+
 def all_alike(probability, group):
     """Probability that a group is all right or all wrong, by that of a right completion: p^G + (1 - p)^G."""
     p = np.asarray(probability, dtype=float)
     return p**group + (1 - p) ** group
 
 
-def main(names=tuple(EXPERIMENTS)):
+def main(names=FILES):
     jobs, parts = {}, []
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
+
+        def submit(name, setting, recipe, function, *arguments):
+            # A part is known by its recipe: one that was changed in between is recorded anew.
+            key = hashlib.sha256(repr((name, setting, recipe, SEEDS, UPDATES, EVERY)).encode()).hexdigest()[:16]
+            parts.append(ROOT / "build" / "language" / f"{name}-{key}.csv")
+            jobs.setdefault(name, []).append(pool.submit(kept, parts[-1], function, *arguments))
+
         for name in names:
-            jobs[name] = []
-            for setting, how in EXPERIMENTS[name].items():
-                # A part is known by its recipe: one that was changed in between is recorded anew.
-                key = hashlib.sha256(repr((name, setting, how, SEEDS, UPDATES, EVERY)).encode()).hexdigest()[:16]
-                parts.append(ROOT / "build" / "language" / f"{name}-{key}.csv")
-                jobs[name].append(pool.submit(kept, parts[-1], record, name, setting))
+            if name == "gradients":
+                for setting, where in GRADIENTS.items():
+                    how = EXPERIMENTS[where][setting], GRADIENTS_AT
+                    submit(name, setting, how, record_gradients, setting)
+            else:
+                for setting, how in EXPERIMENTS[name].items():
+                    submit(name, setting, how, record, name, setting)
         (DATA / "language").mkdir(exist_ok=True)
         for name in names:  # each file as soon as its settings are there
             table = pd.concat([job.result() for job in tqdm(jobs[name], desc=name)])

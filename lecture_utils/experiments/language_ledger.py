@@ -8,24 +8,26 @@ none, and stands for its own bounds. Numbers of two settings are subtracted run 
 import dataclasses
 import math
 
+import numpy as np
 import pandas as pd
-import torch
 
-from lecture_utils.experiments.brackets import at_update, difference, estimator_gradient, load_language, std_weight
+from lecture_utils.experiments.brackets import UPDATES, at_update, difference, load_language, std_weight
 from lecture_utils.experiments.data_files import DATA
 from lecture_utils.experiments.ledger import Measure
 from lecture_utils.experiments.statistics import interval
 from lecture_utils.language import task
 from lecture_utils.language.learners import Recipe
-from lecture_utils.language.policy import completion_log_probs, for_runs, reference
+from lecture_utils.language.policy import completion_log_probs, reference
 
 BETA = Recipe().beta  # the price of a nat in "methods"
-LITTLE = 0.01  # a hundredth of a reward, of a right text
+STEP_SIZES = (3e-4, 1e-3, 3e-3)  # of which "methods" has the middle one
+RIVALS = ("RLOO", "GRPO")
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """says: the sentence, in our words. source: whose it is. number: what is measured. threshold: its range and why."""
+    """says: the sentence, in our words. source: whose it is. number: what is measured, with its unit. threshold: the
+    range in which the sentence is true."""
 
     says: str
     source: str
@@ -38,45 +40,82 @@ class Claim:
         return self.own.verdict
 
 
-def moved_policy(size=0.1, seed=0):
-    """A policy some way from the reference, in double precision, and the reference: two policies of one run.
-
-    Every weight of the reference is moved by a normal number of this size, so that no direction of KL is near 0.
-    """
-    policy, generator = for_runs(reference(), 1).double(), torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for weight in policy.parameters():
-            weight += size * torch.randn(weight.shape, generator=generator, dtype=torch.float64)
-    return policy.requires_grad_(), for_runs(reference(), 1).double()
-
-
-def estimator_table(level="text"):
-    """The mean gradient of k1, k2, k3 as losses at `moved_policy`, by listing all texts: DataFrame, a row an estimator.
-
-    Columns: "size", in units of the size of KL(pi || ref)'s gradient, and the cosines with the gradients of KL(pi ||
-    ref) and KL(ref || pi) (NaN for k1, which has none). level: as `brackets.estimator_gradient` takes it.
-    """
-    policy, ref = moved_policy()
-    ours, theirs = completion_log_probs(policy), completion_log_probs(ref).detach()
-    exact = {"KL(pi || ref)": task.kl(ours, theirs), "KL(ref || pi)": task.kl(theirs, ours)}
-    exact = {name: task.gradient(x, policy.parameters())[0] for name, x in exact.items()}
-    rows = {}
-    for kind in ("k1", "k2", "k3"):
-        found, unit = estimator_gradient(kind, policy, ref, level)[0], exact["KL(pi || ref)"].norm()
-        size = (found.norm() / unit).item()
-        cosines = {name: (found @ x / found.norm() / x.norm()).item() for name, x in exact.items()}
-        rows[kind] = {"size": size} | (cosines if size > 1e-6 else dict.fromkeys(cosines, math.nan))
-    return pd.DataFrame(rows).T
-
-
 def with_objective(table, beta=BETA):
     """The table with a column objective: reward - beta KL(pi || ref)."""
     return table.assign(objective=table["reward"] - beta * table["kl"])
 
 
-def _difference(where, table, column, setting, base, claimed, digits=3):
+def step_sizes(folder=DATA):
+    """PPO, RLOO and GRPO at each of STEP_SIZES, with objective: settings "PPO, lr 0.001" and so on."""
+    methods, others = (load_language(name, folder) for name in ("methods", "learning_rates"))
+    methods = methods.assign(setting=methods["setting"] + f", lr {STEP_SIZES[1]:g}")
+    table = with_objective(pd.concat([methods, others], ignore_index=True))
+    return table[table["setting"].isin([f"{x}, lr {lr:g}" for x in ("PPO", *RIVALS) for lr in STEP_SIZES])]
+
+
+def best_step_size(table, name):
+    """Of `step_sizes`, the setting of a method that has the highest mean objective at the end."""
+    ends = table[(table["update"] == UPDATES) & table["setting"].str.startswith(f"{name}, ")]
+    return ends.groupby("setting")["objective"].mean().idxmax()
+
+
+def lead_over_ppo(folder=DATA):
+    """A row a step size, and one in which each method has its best: J of PPO, and that of RIVALS minus it, as text."""
+    table, rows = step_sizes(folder), {}
+    places = {f"{lr:g}": {x: f"{x}, lr {lr:g}" for x in ("PPO", *RIVALS)} for lr in STEP_SIZES}
+    places["each at its best"] = {x: best_step_size(table, x) for x in ("PPO", *RIVALS)}
+    for place, settings in places.items():
+        ends = table[(table["update"] == UPDATES) & (table["setting"] == settings["PPO"])]
+        rows[place] = {"J of PPO": f"{ends['objective'].mean():.3f}"}
+        for name in RIVALS:
+            lead = difference(table, "objective", settings[name], settings["PPO"])
+            rows[place][f"{name} minus PPO"] = "{:.3f} [{:.3f}, {:.3f}]".format(*lead)
+    return pd.DataFrame(rows).T.rename_axis("step size")
+
+
+def gradient_summary(setting, folder=DATA):
+    """Of gradients.csv: a row an estimator, for whole texts and token by token; the mean of the runs of size (in sizes
+    of KL(pi || ref)'s gradient) and cosine (with it) after so many updates, as text.
+    """
+    table = load_language("gradients", folder)
+    table = table[table["setting"] == setting]
+    rows = {}
+    for (level, kind), runs in table.groupby(["level", "estimator"]):
+        means = runs.groupby("update")[["size", "cosine"]].mean()
+        numbers = {f"{name}, update {n}": means.loc[n, name] for name in means for n in means.index}
+        rows[f"{kind}, {'whole texts' if level == 'text' else 'token by token'}"] = {
+            name: "none" if math.isnan(x) else f"{x:.2f}" for name, x in numbers.items()
+        }
+    return pd.DataFrame(rows).T
+
+
+def since_the_peak(table, setting, column="true_reward"):
+    """What runs have at the end, less what they have after the update at which their mean is highest: (R,) numbers."""
+    runs = table[table["setting"] == setting].pivot_table(column, "run", "update")
+    return (runs.iloc[:, -1] - runs[runs.mean().idxmax()]).to_numpy()
+
+
+def at_equal_kl(folder=DATA):
+    """Share of right texts at the end of beta 0.1, less that of the run of equal seed without a price when it was as
+    far from the reference, by a line between the two rows of "stopping" that lie about it: (R,) numbers."""
+    table = load_language("stopping", folder)
+    paths = {name: rows.sort_values("update") for name, rows in table.groupby("setting")}
+    found = []
+    for run, end in paths["beta 0.1"].groupby("run").last().iterrows():
+        free = paths["beta 0"][paths["beta 0"]["run"] == run]
+        after = int(np.argmax(free["kl"].to_numpy() >= end["kl"]))  # the first row that is as far away
+        near = free.iloc[after - 1 : after + 1]
+        found.append(end["true_reward"] - np.interp(end["kl"], near["kl"], near["true_reward"]))
+    return np.array(found)
+
+
+def _difference(table, column, setting, base, claimed, digits=3):
     mean, low, high = difference(table, column, setting, base)
-    return Measure(where, float(mean), (float(low), float(high)), claimed, digits)
+    return Measure(setting, float(mean), (float(low), float(high)), claimed, digits)
+
+
+def _runs(where, runs, claimed, digits=2):
+    return Measure(where, float(np.mean(runs)), tuple(map(float, interval(runs))), claimed, digits)
 
 
 def _exact(where, value, claimed, digits=2):
@@ -85,73 +124,92 @@ def _exact(where, value, claimed, digits=2):
 
 def ledger(folder=DATA):
     """The claims, a list of Claim. folder: where language/*.csv lie."""
-    methods, imperfect = with_objective(load_language("methods", folder)), load_language("imperfect", folder)
-    above, below = (0, math.inf), (-math.inf, 0)
+    sizes, above, below = step_sizes(folder), (0, math.inf), (-math.inf, 0)
+    names = ("methods", "passes", "clip_higher", "ratio", "imperfect", "gradients")
+    methods, passes, bands, ratios, imperfect, gradients = (load_language(name, folder) for name in names)
+    best = {name: best_step_size(sizes, name) for name in ("PPO", *RIVALS)}
     right = (completion_log_probs(reference())[0].exp() * task.reward_table()).sum(-1)
-    weights, estimators = std_weight(right.numpy(), Recipe().group), estimator_table()
-    no_loss = f"at least -{LITTLE}, a hundredth of a right text"
-    pays = "above 0.95, nearly the same direction"
-
-    def against_ppo(name):
-        return _difference(name, methods, "objective", name, "PPO", (-LITTLE, math.inf))
-
-    def change(table, setting, column, claimed):
-        mean, *bounds = _growth(table, setting, column)
-        return Measure(setting, mean, tuple(bounds), claimed, 2)
+    weights = std_weight(right.numpy(), Recipe().group)
+    end = gradients[
+        (gradients["setting"] == "GRPO") & (gradients["update"] == UPDATES) & (gradients["level"] == "text")
+    ]
+    apart = {kind: rows["apart"].to_numpy() for kind, rows in end.groupby("estimator")}
+    alike = methods[methods["setting"] == "GRPO"].dropna(subset=["alike"]).pivot_table("alike", "run", "update")
+    none = methods["update"].iloc[0]
+    free = imperfect[imperfect["setting"] == "beta 0"].pivot_table("true_reward", "run", "update")
+    equal = (-math.inf, 0.01)
 
     return [
         Claim(
-            "No critic is needed: the mean of the other texts does its work", "Back to Basics",
-            f"leave-one-out minus PPO, reward - {BETA} KL at the end", no_loss, against_ppo("RLOO"),
+            "Leave-one-out is better than PPO", "Back to Basics", "its J minus PPO's, step size 0.001", "above 0",
+            _difference(sizes, "objective", "RLOO, lr 0.001", "PPO, lr 0.001", above),
         ),
         Claim(
-            "No critic is needed: GRPO does as well as PPO", "DeepSeekMath",
-            f"GRPO minus PPO, reward - {BETA} KL at the end", no_loss, against_ppo("GRPO"),
+            "Leave-one-out is better than PPO", "Back to Basics", "the same, each at its best of three step sizes",
+            "above 0", _difference(sizes, "objective", best["RLOO"], best["PPO"], above),
         ),
         Claim(
-            "Dividing by the group's std gives easy and hard prompts more weight", "R1-Zero-Like Training",
-            "weight of the heaviest of our prompts over that of the lightest, groups of 8, at the reference, listed",
-            "above 1.1, a tenth more", _exact("groups of 8", weights.max() / weights.min(), (1.1, math.inf)),
+            "GRPO ends at least as high as PPO", "our sentence",
+            "its J minus PPO's, each at its best of three step sizes", "at least 0",
+            _difference(sizes, "objective", best["GRPO"], best["PPO"], above),
         ),
         Claim(
-            "Groups all alike, which teach nothing, become more in training", "DAPO",
-            "share of such groups, last 20 updates minus first 20, GRPO", "above 0",
-            change(methods, "GRPO", "alike", above),
+            "The group's std gives easy prompts more weight, and hard ones", "R1-Zero-Like Training",
+            "weight of our easiest prompt over that of the lightest", "above 1",
+            _exact("groups of 8", weights[right.argmax()] / weights.min(), (1, math.inf)),
         ),
         Claim(
-            "k1 in the loss pays for KL(pi || ref)", "many programs",
-            "size of its mean gradient over that of KL(pi || ref), listed", "above 0.95, nearly the same size",
-            _exact("listed", estimators.loc["k1", "size"], (0.95, math.inf)),
+            "Groups all alike become more in training", "DAPO", "their share, last 20 updates minus first 20",
+            "above 0", _runs("GRPO", (alike.iloc[:, -1] - alike.iloc[:, 0]).to_numpy(), above),
         ),
         Claim(
-            "k3 in the loss pays for KL(pi || ref)", "DeepSeekMath",
-            "cosine of its mean gradient with that of KL(pi || ref), listed", pays,
-            _exact("listed", estimators.loc["k3", "KL(pi || ref)"], (0.95, math.inf)),
+            "The clip holds a policy that makes several passes", "PPO", "reward at 8 passes, clip minus no clip",
+            "above 0", _difference(passes, "reward", "8 passes, clipped", "8 passes, unclipped", above, 2),
         ),
         Claim(
-            "Without a price, an imperfect reward is exploited", "Reward Model Overoptimization",
-            "change of the share of right texts over the training, beta 0", "below 0",
-            change(imperfect, "beta 0", "true_reward", below),
+            "A band that is wider above keeps the entropy up", "DAPO", "nats at the end, 0.28 above minus 0.2",
+            "above 0", _difference(bands, "entropy", "clip 0.2 and 0.28", "clip 0.2", above, 2),
+        ),
+        Claim(
+            "One ratio for the text is better than one a token", "GSPO", "its reward minus the other's", "above 0",
+            _difference(ratios, "reward", "sequence, clip 0.2", "token, clip 0.2", above),
+        ),
+        Claim(
+            "k1 in the loss pays for KL(pi || ref)", "our sentence",
+            "distance of its mean gradient to that of KL(pi || ref), in sizes of the latter", "0",
+            _runs("GRPO", apart["k1"], equal),
+        ),
+        Claim(
+            "k3 in the loss pays for KL(pi || ref)", "read into DeepSeekMath", "the same of k3", "0",
+            _runs("GRPO", apart["k3"], equal),
+        ),
+        Claim(
+            "An imperfect reward is exploited", "Reward Model Overoptimization",
+            "share of right texts without a price, end minus start", "below 0",
+            _runs("beta 0", (free.iloc[:, -1] - free[none]).to_numpy(), below),
         ),
         Claim(
             "A price of the KL divergence prevents it", "Ziegler and others",
-            "the same at beta 0.1", "above 0", change(imperfect, "beta 0.1", "true_reward", above),
+            "share of right texts at beta 0.03, end minus peak", "at least 0",
+            _runs("beta 0.03", since_the_peak(imperfect, "beta 0.03"), above),
+        ),
+        Claim(
+            "A price of the KL divergence prevents it", "Ziegler and others", "the same at beta 0.1", "at least 0",
+            _runs("beta 0.1", since_the_peak(imperfect, "beta 0.1"), above),
+        ),
+        Claim(
+            "A price buys no more than stopping early", "Reward Model Overoptimization",
+            "share of right texts at equal KL, beta 0.1 minus no price", "at most 0",
+            _runs("stopping", at_equal_kl(folder), below),
         ),
     ]  # fmt: skip
 
 
-def _growth(table, setting, column):
-    """By how much a column grew between its first row and its last, run by run: (mean, low, high)."""
-    runs = table[table["setting"] == setting].dropna(subset=[column]).pivot_table(column, "run", "update")
-    change = (runs.iloc[:, -1] - runs.iloc[:, 0]).to_numpy()
-    return float(change.mean()), *map(float, interval(change))
-
-
 def table(claims):
-    """A row a claim, in words: what is said, the number with its interval, the range, the verdict."""
+    """A row a claim, in words: what is said and by whom, the number with interval and unit, the range, the verdict."""
     rows = [
-        {"what one reads": x.says, "measured": _number(x.own), "true if": x.threshold.split(",")[0],
-         "verdict": x.verdict}
+        {"what one reads": f"{x.says} ({x.source})", "measured": f"{_number(x.own)}: {x.number}",
+         "true if": x.threshold, "verdict": x.verdict}
         for x in claims
     ]  # fmt: skip
     return pd.DataFrame(rows)

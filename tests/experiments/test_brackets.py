@@ -10,6 +10,9 @@ from lecture_utils.experiments.brackets import (
     EVERY,
     EXACT,
     EXPERIMENTS,
+    GRADIENTS,
+    GRADIENTS_AT,
+    OFTEN,
     SEEDS,
     UPDATES,
     at_update,
@@ -111,12 +114,22 @@ def test_what_is_recorded_is_complete(experiment):
     table = load_language(experiment)
     assert list(table["setting"].unique()) == list(EXPERIMENTS[experiment])
     sizes = table.groupby("setting").size()
-    assert (sizes == len(SEEDS) * (UPDATES // EVERY + 1)).all()
+    assert (sizes == len(SEEDS) * (UPDATES // OFTEN.get(experiment, EVERY) + 1)).all()
     later = table[table["update"] > 0]
     assert np.isfinite(later[list(COLUMNS)]).all(axis=None)
     shares = later[["reward", "true_reward", "alike", "clip_fraction"]]
     assert ((shares >= -1e-6) & (shares <= 1 + 1e-6)).all(axis=None)
     assert (later[["kl", "kl_ref_pi", "entropy"]] > -1e-5).all(axis=None)
+
+
+def test_the_recorded_gradients_are_complete():
+    table = load_language("gradients")
+    assert list(table["setting"].unique()) == list(GRADIENTS)
+    assert (table.groupby(["setting", "update", "level", "estimator"]).size() == len(SEEDS)).all()
+    assert set(table["update"]) == set(GRADIENTS_AT)
+    assert set(zip(table["level"], table["estimator"], strict=True)) == {
+        (level, kind) for level in ("text", "token") for kind in ("k1", "k2", "k3")
+    }
 
 
 def test_recordings_begin_at_the_model_of_today():
