@@ -68,5 +68,5 @@ def over_updates(table, settings, columns, limits=None):
             axes.plot(curves.index, curves, color=PALETTE[colour], linestyle="-", linewidth=0.5, alpha=0.35)
             axes.plot(curves.index, curves.mean(axis=1), color=PALETTE[colour], linestyle=linestyle, label=setting)
         axes.set(xlabel="update (32 texts each)", ylabel=label, ylim=limits)
-    grid[0, -1].legend(fontsize=10.5)
+    grid[0, 0].legend(fontsize=10.5)
     return figure

@@ -71,13 +71,13 @@ def leave_one_out(score):
 
 
 def kl_estimate(kind, log_prob, ref_log_prob):
-    """KL(pi || ref) in nats from samples of pi; with r = ref / pi, k1 = -log r, k2 = (log r)^2 / 2, k3 = r - 1 - log r.
+    """KL(pi || ref) in nats from samples of pi; with u = ref / pi, k1 = -log u, k2 = (log u)^2 / 2, k3 = u - 1 - log u.
 
     Source: Schulman 2020, Approximating KL Divergence. In the mean over samples, their gradients as a loss are 0, that
     of KL(pi || ref), that of KL(ref || pi): Tang and Munos 2025, On a few pitfalls in KL divergence gradient estimation
     for RL, arXiv 2506.09477."""
-    log_ratio = ref_log_prob - log_prob
-    return {"k1": -log_ratio, "k2": log_ratio.square() / 2, "k3": log_ratio.expm1() - log_ratio}[kind]
+    log_u = ref_log_prob - log_prob
+    return {"k1": -log_u, "k2": log_u.square() / 2, "k3": log_u.expm1() - log_u}[kind]
 
 
 def ratio_of(kind, log_prob, old_log_prob, mask):
