@@ -201,8 +201,13 @@ MISTAKES = {
     "off by one: the mask of the next step is used for this one": _given,
     "off by one: the mask of the step before is used for this one":
         [_variant(trace=_before), _variant(trace=_before, bootstrap=_before), _variant(bootstrap=_before)],
+    "off by one: both masks are those of the next step": _variant(trace=_next, bootstrap=_next),
     "the value of this step is taken for that of the next": _variant(after=lambda v, n: v),
-    "the trace is cut where the clock ran out: the last step is taken for an end":
+    "the value after the last step is not that of the first: np.roll goes around":
+        _variant(after=lambda v, n: np.roll(v, -1, axis=-1)),
+    "the last value is repeated: the value after the last step stands in next_values":
+        _variant(after=lambda v, n: _next(v)),
+    "nothing is taken to follow the last step: the clock is taken for an end":
         [_variant(bootstrap=_ended_at_the_clock, trace=_ended_at_the_clock), _variant(bootstrap=_ended_at_the_clock)],
     "`terminated` masks the bootstrap, but not the trace": _variant(trace=np.ones_like),
     "`terminated` masks the trace, but not the bootstrap": _variant(bootstrap=np.ones_like),
@@ -220,7 +225,13 @@ MISTAKES = {
     "and so the loop runs backwards": _variant(recursive=False),
     "the sum ends after a few temporal-difference errors": [_first_terms(n) for n in (3, 4, 5, 10)],
     "no trace: this is the temporal-difference error": _variant(trace=np.zeros_like),
-    "returns, not advantages: the value of the state is still in": [_variant(plus=1.0), _variant(base=np.zeros_like)],
+    "returns, not advantages: the value of the state is still in": _variant(plus=1.0),
+    "the value of the state is not taken off in the temporal-difference error": _variant(base=np.zeros_like),
+    "discounted rewards minus the value: what the critic expects after the last step is left out":
+        lambda r, v, n, e, *, gamma, gae_lambda: gae(r, 0 * v, 0 * n, e, gamma=gamma, gae_lambda=1.0) - v,
+    "lambda is multiplied into the bootstrap, too":
+        lambda r, v, n, e, *, gamma, gae_lambda: gae(r, v, gae_lambda * n, e, gamma=gamma, gae_lambda=gae_lambda),
+    "the reward of the next step is used": _variant(rewards_of=_next),
     "the rewards are left out": _variant(rewards_of=np.zeros_like),
     "rewards alone are summed: the critic is left out":
         lambda r, v, n, e, **k: gae(r, 0 * v, 0 * n, e, **k),

@@ -22,6 +22,7 @@ CHANGED = "the inputs are changed"
 NO_GRADIENT = "no gradient flows through the result"
 # Single precision and any order of the sums pass; inputs have two decimals, so that real mistakes are far larger.
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
+SHOWN = 12  # numbers of an array, at most; of a longer one the ends
 FEW = 3  # so many numbers at least must be right before an answer is called right for a part of the inputs
 
 
@@ -179,13 +180,14 @@ def _problem(task, case, expected, got):
                 return NOTHING, lambda: "expected a result, got None: is the `return` missing?"
             if near(x, _zeros_like(x)):
                 continue
-            return NO_GRADIENT, functools.partial(line, "none")
+            others = [got[other] for other in expected if other.startswith("gradient") and got.get(other) is not None]
+            return (f"no {name}" if others else NO_GRADIENT), functools.partial(line, "none")
         if problem := wrong_kind(x, got[name]):
             return problem[0], functools.partial(line, remark=problem[1])
         good = _good(task, case, name, x, got[name])
         if not good.all():
             mistake = "" if np.isfinite(_array(got[name])).all() else "not finite"
-            return mistake, functools.partial(line, remark=_place(good))
+            return mistake, functools.partial(line, remark=_place(good, x, got[name]))
     return None
 
 
@@ -205,7 +207,8 @@ def _recognised(task, cases, expected, got, problems):
         for function in functions if isinstance(functions, list) else [functions]:
             if _answers_as(task, function, cases, got):
                 return name
-    if any(problem and problem[0].startswith(("wrong shape", "not a", NOTHING, CHANGED)) for problem in problems):
+    kinds = ("wrong shape", "wrong number format", "not a", NOTHING, CHANGED)
+    if any(problem and problem[0].startswith(kinds) for problem in problems):
         return named or next(problem[0] for problem in problems if problem and problem[0])
     if not any(isinstance(outcome, Raised) for outcome in got):
         numbers = np.concatenate([np.ravel(_array(outcome["result"])) for outcome in got])
@@ -314,7 +317,7 @@ def number_text(x):
     if isinstance(x, Word):
         return repr(x.word)
     try:
-        return np.array2string(_array(x), precision=4, separator=", ", threshold=12, suppress_small=True)
+        return np.array2string(_array(x), precision=4, separator=", ", threshold=SHOWN, suppress_small=True)
     except (TypeError, ValueError, RuntimeError):
         return f"{x!r:.60}"
 
@@ -345,6 +348,11 @@ def _shape_remark(expected, got):
     return ""
 
 
-def _place(good):
-    """Where the first difference is, in arrays of several numbers."""
-    return f" (first at index {', '.join(map(str, np.argwhere(~good)[0]))})" if good.size > 1 else ""
+def _place(good, expected, got):
+    """Where the first difference is, in arrays of several numbers, and what stands there where not all is shown."""
+    if good.size == 1:
+        return ""
+    place = tuple(np.argwhere(~good)[0].tolist())
+    hidden = good.size > SHOWN
+    there = f": expected {_array(expected)[place]:.6g}, got {_array(got)[place]:.6g}" if hidden else ""
+    return f" (first at index {', '.join(map(str, place))}{there})"

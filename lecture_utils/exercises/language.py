@@ -100,8 +100,18 @@ def _std_of_the_batch(reward, group):
     return _grouped(lambda x: x - x.mean(-1, keepdim=True))(reward, group) / (reward.std() + 1e-4)
 
 
+def _over_groups(reward, group):
+    """Mean and standard deviation over the groups, place by place."""
+    return group_relative(reward.unflatten(0, (-1, group)).T).T.flatten()
+
+
+def _of_other_groups(reward, group):
+    """As many groups as a group has texts."""
+    return group_relative(reward.reshape(group, -1)).flatten()
+
+
 def _strided(reward, group):
-    """Siblings taken for those that stand a group apart."""
+    """Siblings taken for those that stand N / group apart."""
     return group_relative(reward.unflatten(0, (group, -1)).T).T.flatten()
 
 
@@ -110,14 +120,18 @@ def _divided_by(scale):
 
 
 def _group_cases(rng):
-    """One group by hand, several of several sizes, of a right-or-wrong reward and of another; one group all alike."""
+    """One group by hand, several of several sizes, of a right-or-wrong reward and of another; one group all alike.
+
+    In one the rewards differ by hundredths, so that it counts where the small number stands.
+    """
     cases = [{"reward": torch.tensor([1.0, 0.0, 0.0, 0.0])[torch.as_tensor(rng.permutation(4))], "group": 4}]
     for groups, group, dtype in ((2, 3, torch.float32), (3, 8, torch.float32), (5, 4, torch.float64)):
         offset, size = rng.uniform(-3, 3, (groups, 1)), rng.uniform(0.5, 4, (groups, 1))
         reward = torch.as_tensor((offset + size * rng.normal(size=(groups, group))).round(2), dtype=dtype)
         cases.append({"reward": reward.flatten(), "group": group})
     alike = torch.tensor([1.0, 0.0, 1.0, 1.0, 1.0, 1.0]) * float(rng.integers(1, 4))
-    return [*cases, {"reward": alike, "group": 3}]
+    close = torch.as_tensor(rng.choice([0.5, 0.75], (2, 1)) + np.array([0.0, 0.01, 0.0, 0.02])).flatten()
+    return [*cases, {"reward": close, "group": 4}, {"reward": alike, "group": 3}]
 
 
 def _two_clips(
@@ -171,12 +185,33 @@ GROUP_ADVANTAGE = Task(
     mistakes={
         "the mean and the standard deviation are those of the whole batch": _of_the_batch,
         "the standard deviation is that of the whole batch": _std_of_the_batch,
-        "siblings stand side by side, and here they are taken a group apart": _strided,
+        "siblings stand side by side, and here they are taken from places far apart": _strided,
+        "mean and standard deviation are taken over the groups, not within each": _over_groups,
+        "the rows are no groups: `group` is how many texts a group has, not how many groups there are":
+            _of_other_groups,
+        "the mean is that of the whole batch":
+            lambda reward, group: _grouped(lambda x: (x - reward.mean()) / (x.std(-1, keepdim=True) + 1e-4))(
+                reward, group),
+        "the median is taken off, not the mean":
+            _grouped(lambda x: (x - x.median(-1, keepdim=True).values) / (x.std(-1, keepdim=True) + 1e-4)),
+        "only the mean is divided: the difference stands in brackets":
+            _grouped(lambda x: x - x.mean(-1, keepdim=True) / (x.std(-1, keepdim=True) + 1e-4)),
+        "leave-one-out, divided by the standard deviation":
+            _grouped(lambda x: leave_one_out(x) / (x.std(-1, keepdim=True) + 1e-4)),
         "not divided by the standard deviation": _grouped(lambda x: x - x.mean(-1, keepdim=True)),
         "the mean is not taken off": _grouped(lambda x: x / (x.std(-1, keepdim=True) + 1e-4)),
         "this is leave-one-out: the mean of the others is taken off": _grouped(leave_one_out),
         "divided by the variance, not by its root": _divided_by(lambda x: x.var(-1, keepdim=True) + 1e-4),
-        "a group all alike is divided by zero": _divided_by(lambda x: x.std(-1, keepdim=True)),
+        "the standard deviation is divided by G: torch.std divides by G - 1":
+            _divided_by(lambda x: x.std(-1, keepdim=True, correction=0) + 1e-4),
+        "a group all alike is divided by zero": [
+            _divided_by(lambda x: x.std(-1, keepdim=True)),
+            _grouped(lambda x: (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True) + 1e-4)],
+        "another small number than 1e-4, or not added to the standard deviation": [
+            *(_divided_by(lambda x, e=e: x.std(-1, keepdim=True) + e) for e in (1e-8, 1e-6, 1e-5, 1e-3)),
+            *(_divided_by(lambda x, e=e: (x.var(-1, keepdim=True) + e).sqrt()) for e in (1e-4, 1e-8)),
+            _divided_by(lambda x: x.std(-1, keepdim=True).clamp(min=1e-4)),
+            _grouped(lambda x: ((x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True)).nan_to_num(0.0))],
         "the sign is flipped": _grouped(lambda x: -group_relative(x)),
     },
     learned="Each group by itself: the siblings' mean stands for PPO's critic, and a group all alike is silent.",

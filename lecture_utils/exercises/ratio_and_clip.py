@@ -219,6 +219,12 @@ OBJECTIVES = {
         lambda r, a, c: torch.min(r * a, r.clamp(1 / (1 + c), 1 + c) * a),
     "A2C's objective: the logarithm times the advantage, without ratio and clip": lambda r, a, c: r.log() * a,
     "the change of the ratio is used: r - 1 in place of r": lambda r, a, c: clipped_surrogate(r, a, c) - a,
+    "inside the band the ratio itself must stand, and not an edge":
+        lambda r, a, c: torch.min(r * a, torch.where(r > 1, 1 + c, 1 - c) * a),
+    "the advantage is clipped, not the ratio": [
+        lambda r, a, c: torch.min(r * a, r * a.clamp(1 - c, 1 + c)), lambda r, a, c: r * a.clamp(1 - c, 1 + c),
+        lambda r, a, c: torch.min(r * a, r * a.clamp(-c, c)), lambda r, a, c: r * a.clamp(-c, c)],
+    "the ratio is given, and it is exponentiated once more": lambda r, a, c: clipped_surrogate(r.exp(), a, c),
 }  # fmt: skip
 PARTLY = {  # what leaves least out comes first
     "right but where the advantage is 0": lambda case: case["advantage"] != 0,
@@ -239,6 +245,9 @@ CLIPPED_SURROGATE = Task(
         **OBJECTIVES,
         "a loss: the objective itself is asked for, to be maximised":
             [lambda r, a, c: -clipped_surrogate(r, a, c), lambda r, a, c: -clipped_surrogate(r, a, c).mean()],
+        "the advantages are normalised, which is not asked here": [
+            lambda r, a, c, n=n: clipped_surrogate(r, (a - a.mean()) / (a.std(correction=n) + 1e-8), c)
+            for n in (1, 0)],
         "the mean is taken: one number for each sample is asked": lambda r, a, c: clipped_surrogate(r, a, c).mean(),
         "the sum is taken: one number for each sample is asked": lambda r, a, c: clipped_surrogate(r, a, c).sum(),
         NO_GRADIENT: lambda r, a, c: clipped_surrogate(r, a, c).detach(),

@@ -85,6 +85,9 @@ OBJECTIVES = [
     ("A2C", lambda r, a, c: torch.log(r) * a),
     ("without its sign", lambda r, a, c: torch.min(r * abs(a), torch.clamp(r, 1 - c, 1 + c) * abs(a))),
     ("missing in one of", lambda r, a, c: torch.min(r * a, torch.clamp(r, 1 - c, 1 + c))),
+    ("not an edge", lambda r, a, c: torch.minimum(r * a, ((r > 1).to(r) * 2 * c + 1 - c) * a)),
+    ("the advantage is clipped", lambda r, a, c: torch.min(r * a, r * torch.clamp(a, 1 - c, 1 + c))),
+    ("exponentiated once more", lambda r, a, c: torch.min(torch.exp(r) * a, torch.exp(r).clamp(1 - c, 1 + c) * a)),
 ]  # fmt: skip
 
 
@@ -104,6 +107,8 @@ def from_the_inside(r, a, c):
 
 SURROGATES = [
     *OBJECTIVES,
+    ("normalised", lambda r, a, c: clipped(r, (a - a.mean()) / (a.std() + 1e-8), c)),
+    ("normalised", lambda r, a, c: clipped(r, (a - torch.mean(a)) / (torch.std(a, unbiased=False) + 1e-8), c)),
     ("further bound", third_bound),
     ("on the edge", no_slope_on_the_edge),
     ("right for positive", from_the_inside),
@@ -172,6 +177,8 @@ LOSSES_WITH_BONUS = [
     ("max for min", from_policy(on_ratios(other_way_round))),
     ("sign of the entropy", lambda new, old, a, h, c, k: policy_part(new, old, a, c) + k * h.mean()),
     ("entropy bonus is missing", lambda new, old, a, h, c, k: policy_part(new, old, a, c)),
+    ("no gradient with respect to entropy",
+     lambda new, old, a, h, c, k: policy_part(new, old, a, c) - k * h.mean().item()),
     ("entropy is summed", lambda new, old, a, h, c, k: policy_part(new, old, a, c) - k * h.sum()),
     ("objective is summed", lambda new, old, a, h, c, k:
         -clipped(torch.exp(new - old), a, c).sum() - k * h.mean()),
@@ -278,7 +285,20 @@ GAES = [
     ("1 - lambda", backwards(td, lambda alive, g, lam: g * (1 - lam) * alive)),
     ("gamma is used twice", backwards(td, lambda alive, g, lam: g * g * lam * alive)),
     ("critic is left out", backwards(lambda r, v, n, alive, g: r)),
-    ("the value of the state is still in", backwards(lambda r, v, n, alive, g: r + g * alive * n)),
+    ("not taken off in the temporal-difference", backwards(lambda r, v, n, alive, g: r + g * alive * n)),
+    ("the value of the state is still in", lambda r, v, *x, **k: backwards(td)(r, v, *x, **k) + v),
+    ("goes around", lambda r, v, n, e, **k: backwards(td)(r, v, np.roll(v, -1, -1), e, **k)),
+    ("last value is repeated",
+     lambda r, v, n, e, **k: backwards(td)(r, v, np.concatenate([v[..., 1:], v[..., -1:]], -1), e, **k)),
+    ("minus the value", lambda r, v, n, e, *, gamma, gae_lambda:
+        backwards(lambda r, v, n, alive, g: r, lambda alive, g, lam: g * alive)(
+            r, v, n, e, gamma=gamma, gae_lambda=1.0) - v),
+    ("into the bootstrap", lambda r, v, n, e, *, gamma, gae_lambda:
+        backwards(td)(r, v, n * gae_lambda, e, gamma=gamma, gae_lambda=gae_lambda)),
+    ("reward of the next step",
+     lambda r, *x, **k: backwards(td)(np.concatenate([r[..., 1:], r[..., -1:]], -1), *x, **k)),
+    ("both masks", lambda r, v, n, e, **k: backwards(td)(r, v, n, np.concatenate([e[..., 1:], e[..., -1:]], -1), **k)),
+    ("whole numbers", lambda r, *x, **k: backwards(td)(r, *x, **k).astype(np.zeros_like(r).astype(int).dtype)),
     ("this step is taken for that of the next", backwards(lambda r, v, n, alive, g: r + g * alive * v - v)),
     ("value of the next step is used for this one", backwards(lambda r, v, n, alive, g: r + g * alive * n - n)),
     ("this is the temporal-difference error", lambda r, v, n, e, *, gamma, gae_lambda: r + gamma * (1 - e) * n - v),
@@ -642,7 +662,19 @@ GROUPS = [
     ("whole batch", lambda r, g: (r - r.mean()) / (torch.std(r) + 1e-4)),
     ("standard deviation is that of the whole", lambda r, g: (r - rows_of(r, g).mean(1).repeat_interleave(g))
         / (r.std() + 1e-4)),
-    ("a group apart", of_strided),
+    ("places far apart", of_strided),
+    ("over the groups", lambda r, g: ((x := rows_of(r, g)) - x.mean(0)).div(x.std(0) + 1e-4).flatten()),
+    ("how many texts",
+     lambda r, g: ((x := r.view(g, -1)) - x.mean(1, True)).div(x.std(1, keepdim=True) + 1e-4).flatten()),
+    ("mean is that of the whole batch",
+     lambda r, g: torch.cat([(x - r.mean()) / (x.std() + 1e-4) for x in r.split(g)])),
+    ("only the mean is divided", each_group(lambda x: x - x.mean() / (x.std() + 1e-4))),
+    ("leave-one-out, divided", each_group(lambda x: (x - (x.sum() - x) / (len(x) - 1)) / (x.std() + 1e-4))),
+    ("another small number", each_group(lambda x: (x - x.mean()) / (x.std() + 1e-8))),
+    ("another small number", each_group(lambda x: (x - x.mean()) / torch.sqrt(x.var() + 1e-4))),
+    ("another small number", each_group(lambda x: (x - x.mean()) / max(x.std(), torch.tensor(1e-4)))),
+    ("another small number", each_group(lambda x: (x - x.mean()) / x.std() if x.std() > 0 else 0 * x)),
+    ("divided by zero", each_group(lambda x: (x - x.mean()) / x.std() + 1e-4)),
     ("not divided", lambda r, g: (rows_of(r, g) - rows_of(r, g).mean(1)[:, None]).reshape(-1)),
     ("not divided", each_group(lambda x: x - x.sum() / len(x))),
     ("leave-one-out", lambda r, g: (rows_of(r, g) * g - rows_of(r, g).sum(1)[:, None]).reshape(-1) / (g - 1)),
@@ -651,8 +683,8 @@ GROUPS = [
     ("not taken off", each_group(lambda x: x / (x.std() + 1e-4))),
     ("variance", each_group(lambda x: (x - x.mean()) / (x.var() + 1e-4))),
     ("divided by zero", each_group(lambda x: (x - x.mean()) / x.std())),
-    ("", each_group(lambda x: (x - x.mean()) / (numpy_std(x) + 1e-4))),
-    ("", each_group(lambda x: (x - x.median()) / (x.std() + 1e-4))),
+    ("divided by G", each_group(lambda x: (x - x.mean()) / (numpy_std(x) + 1e-4))),
+    ("median", each_group(lambda x: (x - x.median()) / (x.std() + 1e-4))),
     ("", each_group(lambda x: (x - x.min()) / (x.max() - x.min() + 1e-4))),
     ("shape", lambda r, g: (rows_of(r, g) - rows_of(r, g).mean(1)[:, None]) / (rows_of(r, g).std(1)[:, None] + 1e-4)),
 ]  # fmt: skip
