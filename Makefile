@@ -88,7 +88,7 @@ data-cartpole: $(READY)  ## record the experiments of notebook 06 again (minutes
 	$(BIN)/python -m lecture_utils.experiments.cartpole
 	$(BIN)/python -m lecture_utils.experiments.mountain_car
 
-data-language: $(READY)  ## record the experiments of notebook 07 again (ten minutes of processor time, resumable)
+data-language: $(READY)  ## record the experiments of notebook 07 again (a quarter of an hour of processor time, resumable)
 	$(BIN)/python -m lecture_utils.experiments.brackets
 
 data-many: $(READY)  ## record 1,024 runs of each algorithm for notebook 04, where there is a CUDA device (minutes)
