@@ -37,7 +37,7 @@ def episode(rewards, values, next_values, *, gamma, lambdas):
     figure, rows = new_figure(1 + len(lambdas), width=7.5, height=2.1 + 1.5 * len(lambdas), sharex=True)
     axes = rows[0]
     axes.plot(values, color=PALETTE["green"], linestyle="--", label="value $V(s_t)$ of the critic")
-    axes.plot(rewards, color=PALETTE["black"], label="reward $r_t$")
+    axes.plot(rewards, color=PALETTE["black"], label="reward $R_t$")
     axes.set_ylabel("reward,\ndiscounted rewards")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0, frameon=False)
     for axes, gae_lambda in zip(rows[1:], lambdas, strict=True):
