@@ -62,10 +62,16 @@ def at_equal_kl_by_hand():
     return np.array(found)
 
 
-def fall(setting):
-    updates = range(0, 201, 20)
-    top = max(updates, key=lambda n: ends("imperfect", setting, "true_reward", n).mean())
-    return ends("imperfect", setting, "true_reward") - ends("imperfect", setting, "true_reward", top)
+def since_the_turn(setting):
+    turn = max(range(0, 201, 20), key=lambda n: ends("imperfect", "beta 0", "true_reward", n).mean())
+    assert turn == 20, "the ledger names this update"
+    return ends("imperfect", setting, "true_reward") - ends("imperfect", setting, "true_reward", turn)
+
+
+def clipping(passes):
+    return ends("passes", f"{passes} passes, clipped", "reward") - ends(
+        "passes", f"{passes} passes, unclipped", "reward"
+    )
 
 
 def test_every_number_of_runs_another_way(claims):
@@ -74,18 +80,20 @@ def test_every_number_of_runs_another_way(claims):
     assert objective("learning_rates", best["RLOO"]).mean() > objective("methods", "RLOO").mean()
     assert objective("learning_rates", "GRPO, lr 0.003").mean() < objective("methods", "GRPO").mean()
     free = "imperfect", "beta 0", "true_reward"
+    slow = [objective("learning_rates", f"{name}, lr 0.0003") for name in ("RLOO", "PPO")]
     expected = {
-        0: objective("methods", "RLOO") - objective("methods", "PPO"),
-        1: objective("learning_rates", best["RLOO"]) - objective("learning_rates", best["PPO"]),
-        2: objective("methods", "GRPO") - objective("learning_rates", best["PPO"]),
-        4: ends("methods", "GRPO", "alike") - ends("methods", "GRPO", "alike", 20),
-        5: ends("passes", "8 passes, clipped", "reward") - ends("passes", "8 passes, unclipped", "reward"),
-        6: ends("clip_higher", "clip 0.2 and 0.28", "entropy") - ends("clip_higher", "clip 0.2", "entropy"),
-        7: ends("ratio", "sequence, clip 0.2", "reward") - ends("ratio", "token, clip 0.2", "reward"),
-        8: apart("k1"), 9: apart("k3"), 10: ends(*free) - ends(*free, 0),
-        11: fall("beta 0.03"), 12: fall("beta 0.1"), 13: at_equal_kl_by_hand(),
+        0: slow[0] - slow[1],
+        1: objective("methods", "RLOO") - objective("methods", "PPO"),
+        2: objective("learning_rates", best["RLOO"]) - objective("learning_rates", best["PPO"]),
+        3: objective("methods", "GRPO") - objective("learning_rates", best["PPO"]),
+        5: ends("methods", "GRPO", "alike") - ends("methods", "GRPO", "alike", 20),
+        6: clipping(8), 7: clipping(4),
+        8: ends("clip_higher", "clip 0.2 and 0.28", "entropy") - ends("clip_higher", "clip 0.2", "entropy"),
+        9: ends("ratio", "sequence, clip 0.2", "reward") - ends("ratio", "token, clip 0.2", "reward"),
+        10: apart("k1"), 11: apart("k2"), 12: apart("k3"), 13: ends(*free) - ends(*free, 0),
+        14: since_the_turn("beta 0.03"), 15: since_the_turn("beta 0.1"), 16: at_equal_kl_by_hand(),
     }  # fmt: skip
-    assert {3, *expected} == set(range(len(claims)))
+    assert {4, *expected} == set(range(len(claims)))
     for place, runs in expected.items():
         measure = claims[place].own
         assert len(runs) == 16
@@ -95,7 +103,7 @@ def test_every_number_of_runs_another_way(claims):
         assert 2 * spread < measure.bounds[1] - measure.bounds[0] + 1e-4 < 8 * spread + 2e-4
 
 
-def test_the_weight_of_the_easiest_prompt_another_way(claims):
+def test_the_weight_of_easy_and_hard_prompts_another_way(claims):
     """By a sum over all 256 groups of eight."""
     table = completion_log_probs(reference())[0].double().exp()
     p = (table * task.reward_table()).sum(-1).tolist()
@@ -110,12 +118,13 @@ def test_the_weight_of_the_easiest_prompt_another_way(claims):
         return total / q / (1 - q)
 
     weights = [weight(q) for q in p]
-    assert claims[3].own.value == pytest.approx(weights[p.index(max(p))] / min(weights), abs=1e-6)
+    smaller = min(weights[p.index(max(p))], weights[p.index(min(p))]) / weight(0.5)
+    assert claims[4].own.value == pytest.approx(smaller, abs=1e-6)
 
 
 def test_exact_numbers_have_no_interval(claims):
     exact = [x for x in claims if x.own.bounds[0] == x.own.bounds[1]]
-    assert len(exact) == 2, "a weight by listing, and k1, whose distance is the same in all runs"
+    assert len(exact) == 3, "a weight by listing, and k1 and k2, whose distances are the same in all runs"
     said = table(claims)["measured"].str.contains(", exact: ")
     assert list(said) == [x in exact for x in claims]
     assert set(table(claims)["verdict"]) == {"supported", "undecided", "contradicted"}
@@ -143,7 +152,7 @@ def test_three_step_sizes_side_by_side():
     rows = lead_over_ppo()
     assert list(rows.index) == ["0.0003", "0.001", "0.003", "each at its best"]
     lead = objective("learning_rates", "RLOO, lr 0.0003") - objective("learning_rates", "PPO, lr 0.0003")
-    assert rows.loc["0.0003", "RLOO minus PPO"].startswith(f"{lead.mean():.3f} [")
+    assert rows.loc["0.0003", "leave-one-out minus PPO"].startswith(f"{lead.mean():.3f} [")
     assert rows.loc["0.001", "J of PPO"] == f"{objective('methods', 'PPO').mean():.3f}"
 
 
@@ -189,7 +198,23 @@ def test_spoilt_data_change_the_verdict(claims, tmp_path):
     spoilt = ledger(tmp_path)
     changed = {k: (x.verdict, y.verdict) for k, (x, y) in enumerate(zip(claims, spoilt, strict=True))
                if x.verdict != y.verdict}  # fmt: skip
-    assert changed == {0: ("contradicted", "supported"), 7: ("undecided", "contradicted")}
+    assert changed == {1: ("contradicted", "supported"), 9: ("undecided", "contradicted")}
+
+
+def test_an_end_that_decides_is_not_rounded_to_0(claims):
+    assert language_ledger.in_words(0.00273, 0.00041, 0.00538) == "0.0027 [0.0004, 0.0054]"
+    assert language_ledger.in_words(-0.002074, -0.0054, 0.000041) == "-0.00207 [-0.00540, 0.00004]"
+    assert language_ledger.in_words(0.5, 0.0, 1.0, 2) == "0.50 [0.00, 1.00]"
+    assert table(claims)["measured"][2].startswith("0.0027 [0.0004, 0.0054]: ")
+
+
+def test_equal_gradients_pass_and_a_spoilt_one_does_not(claims, monkeypatch):
+    assert [claims[place].verdict for place in (10, 11, 12)] == ["contradicted", "supported", "contradicted"]
+    tables = load_language("gradients")
+    tables.loc[tables["estimator"] == "k2", "apart"] += 0.1
+    load = language_ledger.load_language
+    monkeypatch.setattr(language_ledger, "load_language", lambda x, *a: tables if x == "gradients" else load(x, *a))
+    assert ledger()[11].verdict == "contradicted"
 
 
 def test_a_summary_by_hand():
