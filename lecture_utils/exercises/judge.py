@@ -207,8 +207,9 @@ def _recognised(task, cases, expected, got, problems):
         for function in functions if isinstance(functions, list) else [functions]:
             if _answers_as(task, function, cases, got):
                 return name
-    kinds = ("wrong shape", "wrong number format", "not a", NOTHING, CHANGED)
-    if any(problem and problem[0].startswith(kinds) for problem in problems):
+    whole = [problem[0].startswith("wrong number format") for problem in problems if problem]
+    kinds = ("wrong shape", "not a", NOTHING, CHANGED)
+    if all(whole) or any(problem and problem[0].startswith(kinds) for problem in problems):
         return named or next(problem[0] for problem in problems if problem and problem[0])
     if not any(isinstance(outcome, Raised) for outcome in got):
         numbers = np.concatenate([np.ravel(_array(outcome["result"])) for outcome in got])

@@ -135,14 +135,20 @@ def _group_cases(rng):
 
 
 def _two_clips(
-    bounds=lambda below, above: (below, above), pick=torch.minimum, ratio=None, masked=True, min_of_both=True
+    bounds=lambda below, above: (below, above),
+    pick=torch.minimum,
+    ratio=None,
+    masked=True,
+    min_of_both=True,
+    advantage_of=lambda a: a[:, None],
+    change=lambda objective, mask: objective,
 ):
     def function(log_prob, old_log_prob, advantage, mask, below, above):
         r = (log_prob - old_log_prob).exp() if ratio is None else ratio(log_prob, old_log_prob, mask)
         low, high = bounds(below, above)
-        a, clipped = advantage[:, None], r.clamp(1 - low, 1 + high)
-        objective = pick(r * a, clipped * a) if min_of_both else clipped * a
-        return objective * mask if masked else objective
+        a, clipped = advantage_of(advantage), r.clamp(1 - low, 1 + high)
+        objective = pick(r * a, clipped * a) if min_of_both else (clipped * a).expand(r.shape)
+        return change(objective * mask if masked else objective, mask)
 
     return function
 
@@ -162,22 +168,24 @@ def _geometric_mean(log_prob, old_log_prob, mask):
 
 
 def _clip_cases(rng):
-    """One text of one token on either side of the band, then several texts of several lengths."""
-    cases = []
-    for change, sign in ((0.5, 1.0), (-0.5, -1.0), (0.5, -1.0), (0.25, 1.0)):
-        cases.append(_clip_case(rng, np.array([[change]]), np.array([sign]), np.ones((1, 1))))
+    """One text of one token on either side of the band and far out, then several texts of several lengths."""
+    cases, bands = [], [(0.2, 0.4), (0.1, 0.25), (0.3, 0.5)]
+    rng.shuffle(bands)
+    for change, sign in ((0.5, 1.0), (-0.9, -1.0), (0.5, -1.0), (0.25, 1.0), (1.5, -1.0), (-0.9, 1.0)):
+        band = bands[len(cases) % len(bands)]
+        cases.append(_clip_case(rng, np.array([[change]]), np.array([sign]), np.ones((1, 1)), band))
     lengths = np.array([3, 1, 4, 2])
     change = rng.choice([-0.5, -0.15, 0.1, 0.25, 0.6], (4, 4)) + rng.uniform(-0.02, 0.02, (4, 4))
     mask = (np.arange(4) < lengths[:, None]).astype(float)
-    return [*cases, _clip_case(rng, change, np.array([1.0, -1.0, -1.0, 1.0]), mask)]
+    return [*cases, _clip_case(rng, change, np.array([1.0, -1.0, -1.0, 1.0]), mask, bands[0])]
 
 
-def _clip_case(rng, change, sign, mask):
+def _clip_case(rng, change, sign, mask, band):
     old = rng.uniform(-2.5, -0.8, change.shape).round(2)
     numbers = {"log_prob": old + change.round(2), "old_log_prob": old}
     numbers |= {"advantage": sign * rng.uniform(0.5, 2.0, sign.shape).round(2), "mask": mask}
     tensors = {name: torch.as_tensor(x, dtype=torch.float32) for name, x in numbers.items()}
-    return {**tensors, "below": 0.2, "above": 0.4}
+    return {**tensors, "below": band[0], "above": band[1]}
 
 
 GROUP_ADVANTAGE = Task(
@@ -231,6 +239,24 @@ TWO_CLIPS = Task(
         "columns without a token count, too: the mask is not used": _two_clips(masked=False),
         "the ratio is upside down: old over new": _two_clips(ratio=lambda new, old, mask: (old - new).exp()),
         "the difference of logs is taken for the ratio": _two_clips(ratio=lambda new, old, mask: new - old),
+        "the advantage runs along the tokens: each text has one, `advantage[:, None]`":
+            _two_clips(advantage_of=lambda a: a[None]),
+        "the advantage is left out": _two_clips(advantage_of=lambda a: torch.ones_like(a)[:, None]),
+        "the sign of the advantage is flipped": _two_clips(advantage_of=lambda a: -a[:, None]),
+        "a loss: the objective itself is asked for, to be maximised": _two_clips(change=lambda x, mask: -x),
+        "the mask is upside down": _two_clips(masked=False, change=lambda x, mask: x * (1 - mask)),
+        "divided by the number of tokens, which is not asked here":
+            _two_clips(change=lambda x, mask: x / mask.sum(-1, keepdim=True)),
+        "the band is [below, above], and not [1 - below, 1 + above]":
+            [_two_clips(lambda b, a: (1 - b, a - 1)), _two_clips(lambda b, a: (1 + b, a - 1))],
+        "only the upper edge of the band": _two_clips(lambda b, a: (torch.inf, a), min_of_both=False),
+        "only the lower edge of the band": _two_clips(lambda b, a: (b, torch.inf), min_of_both=False),
+        "below and above are not used: numbers stand in the code":
+            [_two_clips(lambda b, a, x=x: x) for x in ((0.2, 0.28), (0.2, 0.2), (0.2, 0.4), (0.1, 0.1))],
+    },
+    partly={
+        "a further bound holds where the ratio is large and the advantage negative":
+            lambda case: ~((case["advantage"][:, None] < 0) & (case["log_prob"] - case["old_log_prob"] > 0.9)),
     },
     learned="Each token has a ratio of its own, all of a text share its advantage, and the band may be wider above.",
 )  # fmt: skip

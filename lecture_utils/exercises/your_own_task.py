@@ -60,16 +60,22 @@ CHOICE = Task(
 
 
 def _case(rng, marks):
-    """marks: "." a step like any other, "e" an end, "c" a cut; the numbers are drawn anew."""
+    """marks: "." a step like any other, "e" an end, "c" a cut; the numbers are drawn anew.
+
+    V(s_{t+1}) is the next of the values but after an end or a cut, as whoever collects has it.
+    """
     marks = np.array([list(row) for row in marks]).squeeze(0) if len(marks) == 1 else np.array([*map(list, marks)])
     numbers = {name: rng.uniform(-3, 3, marks.shape).round(2) for name in ("rewards", "values", "next_values")}
+    follows = np.concatenate([marks[..., :-1] == ".", np.zeros_like(marks[..., -1:], dtype=bool)], axis=-1)
+    numbers["next_values"] = np.where(follows, np.roll(numbers["values"], -1, axis=-1), numbers["next_values"])
     gamma, gae_lambda = (round(x, 2) for x in rng.uniform([0.7, 0.4], [0.95, 0.9]))
     masks = {"terminated": (marks == "e").astype(float), "truncated": (marks == "c").astype(float)}
     return {**numbers, **masks, "gamma": gamma, "gae_lambda": gae_lambda}
 
 
 def _across_cases(rng):
-    rows = [["."], [".."], ["e."], ["c."], [".e.."], [".c.."], [".e.c."], [".e.c..", "c...e."]]
+    rows = [["."], [".."], ["...."], ["....", "...."], ["e."], ["c."], [".e.."], [".c.."], [".e.c."],
+            [".e.c..", "c...e."]]  # fmt: skip
     return [_case(rng, row) for row in rows]
 
 
@@ -92,6 +98,39 @@ def _masked(bootstrap, trace, following=lambda values, next_values: next_values)
         return advantages
 
     return function
+
+
+def _kept(power_of_gamma, power_of_lambda):
+    """The recursion with other powers of the two factors in the trace."""
+
+    def function(rewards, values, next_values, terminated, truncated, *, gamma, gae_lambda):
+        advantages = rewards + gamma * (1 - terminated) * next_values - values
+        keep = gamma**power_of_gamma * gae_lambda**power_of_lambda * _goes_on(terminated, truncated)
+        for t in reversed(range(rewards.shape[-1] - 1)):
+            advantages[..., t] += keep[..., t] * advantages[..., t + 1]
+        return advantages
+
+    return function
+
+
+def _alone(rewards, values, next_values, terminated, truncated, *, gamma, gae_lambda):
+    """The temporal-difference error of the next step in place of its advantage."""
+    delta = rewards + gamma * (1 - terminated) * next_values - values
+    later = np.concatenate([delta[..., 1:], np.zeros_like(delta[..., -1:])], axis=-1)
+    return delta + gamma * gae_lambda * _goes_on(terminated, truncated) * later
+
+
+def _on_the_first_axis(*arrays, **numbers):
+    return _across(*(x.T for x in arrays), **numbers).T
+
+
+def _end_to_end(*arrays, **numbers):
+    return _across(*(x.reshape(-1) for x in arrays), **numbers).reshape(arrays[0].shape)
+
+
+def _normalized(*arrays, **numbers):
+    advantages = _across(*arrays, **numbers)
+    return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
 
 
 def _alive(terminated, truncated):
@@ -128,6 +167,25 @@ ACROSS = Task(
         "the masks are used a step late": _masked(_one_late(_alive), _one_late(_goes_on)),
         "`next_values` are taken from the next row of `values`: after an end or a cut that is another episode":
             _masked(_alive, _goes_on, lambda v, n: np.concatenate([v[..., 1:], n[..., -1:]], axis=-1)),
+        "ends and cuts are exchanged": _masked(lambda e, c: 1 - c, _goes_on),
+        "lambda is left out of the trace: these are Monte Carlo advantages": _kept(1, 0),
+        "gamma is left out of the trace": _kept(0, 1),
+        "no trace: this is the temporal-difference error": _masked(_alive, lambda e, c: 0 * e),
+        "only the next temporal-difference error is added: the recursion needs the advantage of the next step": _alone,
+        "gamma is left out of the bootstrap":
+            lambda r, v, n, e, c, *, gamma, gae_lambda: _across(r, v, n / gamma, e, c, gamma=gamma,
+                                                                gae_lambda=gae_lambda),
+        "the value of the state is not taken off": lambda r, v, n, e, c, **k: _across(r, 0 * v, n, e, c, **k),
+        "values and next_values are exchanged": lambda r, v, n, e, c, **k: _across(r, n, v, e, c, **k),
+        "returns, not advantages: the value of the state is still in": lambda r, v, *x, **k: _across(r, v, *x, **k) + v,
+        "the value after the last step is not that of the first: np.roll goes around":
+            lambda r, v, n, e, c, **k: _across(r, v, np.roll(v, -1, axis=-1), e, c, **k),
+        "the sign is flipped": lambda *x, **k: -_across(*x, **k),
+        "the advantages are normalised, which is not asked here": _normalized,
+        "the result is in reversed order: a list that grew backwards is not turned around":
+            lambda *x, **k: _across(*x, **k)[..., ::-1],
+        "time is taken to be on the first axis: it is on the last": _on_the_first_axis,
+        "environments side by side run into each other": _end_to_end,
     },
     partly={
         "right only where no episode ends or is cut": lambda case: not (case["terminated"] + case["truncated"]).any(),

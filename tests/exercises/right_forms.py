@@ -522,6 +522,25 @@ def with_tensors_of_masks(rewards, values, next_values, terminated, truncated, *
     return gae(*arrays, masks[0], truncated=masks[1], **numbers).numpy()
 
 
+def lambda_return(rewards, values, next_values, terminated, truncated, *, gamma, gae_lambda):
+    """The lambda-return of each step, minus its value."""
+    found, later = np.zeros(rewards.shape), np.zeros(rewards.shape[:-1])
+    for t in reversed(range(rewards.shape[-1])):
+        last = (terminated[..., t] + truncated[..., t] > 0) | (t == rewards.shape[-1] - 1)
+        mixed = np.where(last, next_values[..., t], (1 - gae_lambda) * next_values[..., t] + gae_lambda * later)
+        later = rewards[..., t] + gamma * (1 - terminated[..., t]) * mixed
+        found[..., t] = later - values[..., t]
+    return found
+
+
+def values_of_the_next_row(rewards, values, next_values, terminated, truncated, *, gamma, gae_lambda):
+    """V(s_{t+1}) is the next of the values, but after an end, a cut and the last step."""
+    kept = (terminated + truncated) > 0
+    kept[..., -1] = True
+    after = np.where(kept, next_values, np.roll(values, -1, axis=-1))
+    return gae(rewards, values, after, terminated, truncated=truncated, gamma=gamma, gae_lambda=gae_lambda)
+
+
 def cut_added_to_the_reward(rewards, values, next_values, terminated, truncated, *, gamma, gae_lambda):
     """As older programs do it: the value after a cut goes into the reward, and then every cut is an end."""
     rewards = rewards + gamma * truncated * next_values
@@ -530,7 +549,7 @@ def cut_added_to_the_reward(rewards, values, next_values, terminated, truncated,
 
 
 ACROSS = {f.__name__: f for f in (episode_by_episode, by_a_matrix, of_the_series, with_tensors_of_masks,
-                                  cut_added_to_the_reward)}  # fmt: skip
+                                  cut_added_to_the_reward, lambda_return, values_of_the_next_row)}  # fmt: skip
 
 
 # 7.1, from (reward, group)

@@ -1,6 +1,6 @@
 """Every notebook run in a kernel that may not write or ask the network: each cell twice in a row, then all of it again.
 
-(All but the cells that take seconds: a training is run twice in a row, and not a third time.)
+(Again only up to the first cell that takes seconds: a training is run twice in a row, and not a third time.)
 
 One execution serves all questions, because it is what takes time: the same text every time, no file written outside
 the temporary folder, nobody asked beyond this machine, and the text that is stored in the notebook, though the kernel
@@ -106,13 +106,14 @@ def run_twice(notebook, folder, checkout):
     before = contents(copied)
     with client.setup_kernel(env=environment):
         run(nbformat.v4.new_code_cell(ALONE))
-        first, at_once, slow = [], [], []
+        first, at_once, seconds = [], [], []
         for cell in cells:
             began = time.monotonic()
             first.append(run(cell))
-            slow.append(time.monotonic() - began > SLOW)
+            seconds.append(time.monotonic() - began)
             at_once.append(run(cell))
-        again = [one if is_slow else run(cell) for cell, one, is_slow in zip(cells, at_once, slow, strict=True)]
+        quick = next((i for i, took in enumerate(seconds) if took > SLOW), len(cells))
+        again = [*map(run, cells[:quick]), *at_once[quick:]]
     after = contents(copied)
     assert {path for path in before | after if before.get(path) != after.get(path)} == set(), "files of the checkout"
     outcome = copy.deepcopy(notebook)
