@@ -359,9 +359,9 @@ UPDATE = Task(
         "log-probabilities are not summed over the action's dimensions": _per_dimension,
     },
     partly={
-        "right for the first pass only": lambda case: case["passes"] == 1,
         "right for one action dimension only": lambda case: case["action"].shape[1] == 1,
-        "right only where a minibatch holds the whole batch: the order of the batch is asked for, without shuffling":
+        "right for the first pass only": lambda case: case["passes"] == 1,
+        "right only where a minibatch holds the whole batch: several are taken in order, and the last may be short":
             lambda case: case["minibatch_size"] >= len(case["advantage"]),
     },
     learned="The weights agree after several passes: the old log-probabilities stayed put while the policy moved.",

@@ -369,6 +369,7 @@ UPDATES = [
     ("short last minibatch", without_the_rest),
     ("only the first minibatch", update(order=lambda pairs: [x for x in pairs if x[1] == 0])),
     ("all passes over a minibatch", update(order=lambda pairs: sorted(pairs, key=lambda x: x[1]))),
+    ("one action dimension", update(log_prob_of=lambda policy, o, a: policy(o).log_prob(a)[:, 0])),
     ("a single pass", update(order=lambda pairs: [x for x in pairs if x[0] == 0])),
     ("sign of the loss", update(loss_of=lambda new, old, a, c: clipped(torch.exp(new - old), a, c).mean())),
     ("sum over the minibatch", update(reduce=torch.sum)),
@@ -380,7 +381,7 @@ UPDATES = [
     ("entropy bonus", update(before_step=with_entropy)),
     ("normalised", update(advantage_of=lambda a: (a - a.mean()) / (a.std() + 1e-8))),
     ("mean over the action's", update(log_prob_of=lambda p, o, a: p(o).log_prob(a).mean(-1))),
-    ("without shuffling", update(order=lambda pairs: pairs[::-1])),
+    ("holds the whole batch", update(order=lambda pairs: pairs[::-1])),
 ]  # fmt: skip
 
 
