@@ -168,7 +168,10 @@ def _geometric_mean(log_prob, old_log_prob, mask):
 
 
 def _clip_cases(rng):
-    """One text of one token on either side of the band and far out, then several texts of several lengths."""
+    """One text of one token on either side of the band and far out, then several texts of several lengths.
+
+    The last text stays inside the band as a whole, too, so that a ratio of the whole text is told from a mean of them.
+    """
     cases, bands = [], [(0.2, 0.4), (0.1, 0.25), (0.3, 0.5)]
     rng.shuffle(bands)
     for change, sign in ((0.5, 1.0), (-0.9, -1.0), (0.5, -1.0), (0.25, 1.0), (1.5, -1.0), (-0.9, 1.0)):
@@ -176,6 +179,7 @@ def _clip_cases(rng):
         cases.append(_clip_case(rng, np.array([[change]]), np.array([sign]), np.ones((1, 1)), band))
     lengths = np.array([3, 1, 4, 2])
     change = rng.choice([-0.5, -0.15, 0.1, 0.25, 0.6], (4, 4)) + rng.uniform(-0.02, 0.02, (4, 4))
+    change[3, :2] = 0.03
     mask = (np.arange(4) < lengths[:, None]).astype(float)
     return [*cases, _clip_case(rng, change, np.array([1.0, -1.0, -1.0, 1.0]), mask, bands[0])]
 
