@@ -272,22 +272,22 @@ def box(space, kind, other=""):
         raise TypeError(f"the {kind} space of env must be a Box{other}, got {space!r}")
 
 
-def spaces(agent, observation_space, action_space):
+def spaces(agent, observation_space, action_space, whose="env's"):
     """That an environment's spaces have the agent's dimensions, and its actions the agent's kind and bounds."""
     given = {"observation": (observation_space, agent.obs_dim), "action": (action_space, agent.action_dim)}
     if agent.choices and action_space != gymnasium.spaces.Discrete(agent.choices):
-        raise ValueError(f"the agent chooses among {agent.choices}, but env's action space is {action_space!r}")
+        raise ValueError(f"the agent chooses among {agent.choices}, but {whose} action space is {action_space!r}")
     for name, (space, dim) in list(given.items())[: 1 if agent.choices else 2]:
         box(space, name)
         if int(np.prod(space.shape)) != dim:
-            raise ValueError(f"the agent takes {dim} {name} dimension(s), but env's {name} space is {space!r}")
+            raise ValueError(f"the agent takes {dim} {name} dimension(s), but {whose} {name} space is {space!r}")
     if agent.choices:
         return
     bound, low, high = agent.action_limit, action_space.low, action_space.high
     mine = np.array(agent.bounds or [[-bound], [bound]], action_space.dtype)
     if not ((low.ravel() == mine[0]) & (high.ravel() == mine[1])).all():
         mine = f"in [-{bound:g}, {bound:g}]" if agent.bounds is None else "from {} to {}".format(*mine)
-        raise ValueError(f"the agent's actions are {mine} (its action_limit), but env's action space is "
+        raise ValueError(f"the agent's actions are {mine} (its action_limit), but {whose} action space is "
                          f"{action_space!r}, from {low} to {high}: give the agent another action_limit (PPO.for_env "
                          f"reads it), or wrap it: gymnasium.wrappers.RescaleAction(env, -{bound:g}, {bound:g})"
                          )  # fmt: skip

@@ -5,6 +5,7 @@ AutoresetMode). In all three `Environments.step` gives the last observation of t
 """
 
 import functools
+import traceback
 
 import gymnasium
 import numpy as np
@@ -37,8 +38,8 @@ def make(env, count):
     if callable(env) and isinstance(first, VectorEnv):
         return first
     if not callable(env) or not isinstance(first, gymnasium.Env):
-        raise TypeError("env must be an id, a function that makes an environment anew at each call, or a vector "
-                        f"environment, got {env!r:.80}")  # fmt: skip
+        raise TypeError("env must be an id, a class or function that makes an environment anew at each call, or a vector "
+                        f"environment (a single one is for for_env and run_episode alone), got {env!r:.80}")  # fmt: skip
     return SyncVectorEnv([lambda: first, *[env] * (count - 1)], autoreset_mode=AutoresetMode.SAME_STEP)
 
 
@@ -66,6 +67,10 @@ class Environments:
         self.parts = self.made or [env]
         for part in self.parts:
             checks.spaces(agent, part.single_observation_space, part.single_action_space)
+        each = [x.unwrapped for part in self.parts for x in getattr(part.unwrapped, "envs", [part])]
+        if len({*map(id, each)}) < len(each):
+            raise ValueError(f"env must make an environment anew at each call, got one, {each[0]!r:.80}, several times: "
+                             "side by side they would share one state. Give the class, or build it in the function")  # fmt: skip
         total = sum(part.num_envs for part in self.parts)
         if total % agent.runs or (exactly and total != agent.runs * count):
             raise ValueError(f"env must hold episodes_per_update, {count}, environments for each of {agent.runs} "
@@ -80,6 +85,7 @@ class Environments:
         self.resets_next = np.zeros(total, dtype=bool)
         started = [self._call(part.reset, seed=seed)[0] for part, seed in zip(self.parts, seeds, strict=False)]
         self.observation = self._shaped(np.concatenate([flat(part) for part in started]))
+        self._finite("observation", self.observation)
 
     def step(self, action, playing):
         """One step. action: (R, E, A), as the policy chose it. playing: a mask (R, E); a run of none stands still.
@@ -109,19 +115,32 @@ class Environments:
         self.observation = self._shaped(observation)
         self.returns += reward
         self.lengths += counts
-        for row in np.flatnonzero(~(np.isfinite(reward) & np.isfinite(last).all(-1))):
-            raise EnvironmentFailed(f"environment {row % self.count} of run {row // self.count} gave a reward or an "
-                                    "observation that is not finite")  # fmt: skip
+        self._finite("reward", reward)
+        self._finite("observation", last)
         for row in np.flatnonzero(terminated | truncated):
             self.finished.append((*divmod(int(row), self.count), self.returns[row], self.lengths[row]))
             self.returns[row] = self.lengths[row] = 0
+        self._finite("observation", observation)  # which is another where an episode began
         return self._shaped(last), *(self._shaped(x)[..., 0] for x in (reward, terminated, truncated, counts))
 
     def _call(self, method, *args, **kwargs):
         try:
             return method(*args, **kwargs)
         except Exception as error:
-            raise EnvironmentFailed(f"env raised {type(error).__name__} in its {method.__name__}: {error}") from error
+            modules = [frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(error.__traceback__)]
+            modules = [name for name in modules if not name.startswith("numpy")]
+            returned = modules[-1].startswith(("gymnasium.vector", "gymnasium.wrappers"))  # and it does not fit
+            raise EnvironmentFailed(
+                f"env raised {type(error).__name__} in its {method.__name__}: {error}" + returned * ". It must return "
+                "observation, reward, terminated, truncated, info from step, and observation, info from reset, with "
+                f"observations of the shape {self.parts[0].single_observation_space.shape}"
+            ) from error
+
+    def _finite(self, name, x):
+        for row in np.flatnonzero(~np.isfinite(x.reshape(len(self.lengths), -1)).all(-1)):
+            at = f"step {self.lengths[row]} of its episode" if self.lengths[row] else "its reset"
+            raise EnvironmentFailed(f"environment {row % self.count} of run {row // self.count} gave in {at} a {name} "
+                                    f"that is not finite: {x.reshape(len(self.lengths), -1)[row]}")  # fmt: skip
 
     def _shaped(self, x):
         return x.reshape(self.agent.runs, self.count, -1)  # (R E, ...) -> (R, E, ...)

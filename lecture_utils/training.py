@@ -173,25 +173,18 @@ def _evaluate_task(agent, episodes, deterministic, env, max_steps):
 @fast.torch_threads(1)
 def _roll_out(agent, starts, noise):
     """Pendulum-v1 from starts (R, E, 2) with action noise (R, T, E, A): a Rollout."""
-    runs, steps, episodes, action_dim = noise.shape
-    observations = np.empty((steps + 1, runs, episodes, agent.obs_dim), dtype=np.float32)
-    rewards = np.empty((steps, runs, episodes))
-    means, stds, actions = np.empty((3, steps, runs, episodes, action_dim), dtype=np.float32)
-    for t, step in enumerate(_steps(agent, starts, noise)):
-        observations[t], means[t], stds[t], actions[t], observations[t + 1], rewards[t] = step
-    observations, rewards, means, stds, actions = (  # (T, R, E, ...) -> (R, E, T, ...)
-        np.moveaxis(x, 0, 2) for x in (observations, rewards, means, stds, actions)
-    )
-    actions, log_probs = scored_action(agent, actions, means, stds)
-    terminated = np.zeros(rewards.shape, dtype=bool)  # a pendulum's episode is cut by the clock, it never ends
-    return Rollout(observations[:, :, :-1], actions, log_probs, rewards, observations[:, :, 1:], terminated)
+    steps = zip(*_steps(agent, starts, noise), strict=True)
+    observation, *policy, action, last, reward = (np.moveaxis(np.stack(x), 0, 2) for x in steps)  # (R, E, T, ...)
+    action, log_prob = scored_action(agent, action, *policy)
+    terminated = np.zeros(reward.shape, dtype=bool)  # a pendulum's episode is cut by the clock, it never ends
+    return Rollout(observation, action, log_prob, reward, last, terminated)
 
 
 def _steps(agent, starts, noise):
     """Step all pendulums T times; yields observation, mean, std, action, next observation, reward, each (R, E, ...)."""
     runs, steps, episodes, action_dim = noise.shape
     envs = PendulumVectorEnv(runs * episodes)
-    checks.spaces(agent, envs.single_observation_space, envs.single_action_space)
+    checks.spaces(agent, envs.single_observation_space, envs.single_action_space, "(no env= is given) Pendulum-v1's")
     policy = fast.on_arrays(agent.actor)
     observation = envs.reset(options={"state": starts.reshape(-1, 2)})[0].reshape(runs, episodes, -1)
     for t in range(steps):
@@ -285,6 +278,9 @@ def train(agent, episodes=3000, progress=True, *, steps=None, env=None):
             agent.episodes = first + len(log) * h.episodes_per_update
             if task is not None:
                 task.close()
+    if task is not None and not task.finished:
+        warnings.warn("no episode of env ended, so the log has no returns: train for more steps, or wrap env in "
+                      "gymnasium.wrappers.TimeLimit", stacklevel=2)  # fmt: skip
     return so_far()
 
 
@@ -311,7 +307,4 @@ def _task_frame(task, log, first):
     for name in [*LOG_COLUMNS[3:], *(x for x in (log or [{}])[0] if x not in LOG_COLUMNS)]:
         columns[name] = np.array([*(entry[name] for entry in log), np.full(task.agent.runs, np.nan)])[update, rows.run]
     columns |= {"step": first + (update + 1) * h.episodes_per_update * h.rollout_steps, "length": rows.length}
-    if not len(rows):
-        warnings.warn("no episode of env ended, so the log has no returns: train for more steps, or wrap env in "
-                      "gymnasium.wrappers.TimeLimit", stacklevel=4)  # fmt: skip
     return pd.DataFrame(columns).sort_values("run", kind="stable", ignore_index=True)

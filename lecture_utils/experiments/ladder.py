@@ -4,6 +4,7 @@
 setting; it takes about half an hour on two cores, can be stopped, and then goes on where it was.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -121,9 +122,13 @@ def regrets(log, setting):
 
     Over the fixed starts that the runs were scored on. A run that diverged keeps its last score.
     """
-    optimum = optimal_returns(fixed_starts(STARTS)).mean()
     scores = log[log.setting == setting].pivot_table(index="run", columns="episode", values="score_mean")
-    return optimum - scores.dropna(axis=1, how="all").ffill(axis=1).to_numpy()
+    return _optimum() - scores.dropna(axis=1, how="all").ffill(axis=1).to_numpy()
+
+
+@functools.cache  # a table asks for it once a row
+def _optimum():
+    return optimal_returns(fixed_starts(STARTS)).mean()
 
 
 def effort(log, setting):
