@@ -288,6 +288,5 @@ def spaces(agent, observation_space, action_space, whose="env's"):
     if not ((low.ravel() == mine[0]) & (high.ravel() == mine[1])).all():
         mine = f"in [-{bound:g}, {bound:g}]" if agent.bounds is None else "from {} to {}".format(*mine)
         raise ValueError(f"the agent's actions are {mine} (its action_limit), but {whose} action space is "
-                         f"{action_space!r}, from {low} to {high}: give the agent another action_limit (PPO.for_env "
-                         f"reads it), or wrap it: gymnasium.wrappers.RescaleAction(env, -{bound:g}, {bound:g})"
-                         )  # fmt: skip
+                         f"{action_space!r}, from {low} to {high}: make the agent with PPO.for_env, which reads "
+                         f"them, or wrap it: gymnasium.wrappers.RescaleAction(env, -{bound:g}, {bound:g})")  # fmt: skip

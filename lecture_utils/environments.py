@@ -5,7 +5,7 @@ AutoresetMode). In all three `Environments.step` gives the last observation of t
 """
 
 import functools
-import traceback
+from traceback import walk_tb
 
 import gymnasium
 import numpy as np
@@ -38,8 +38,8 @@ def make(env, count):
     if callable(env) and isinstance(first, VectorEnv):
         return first
     if not callable(env) or not isinstance(first, gymnasium.Env):
-        raise TypeError("env must be an id, a class or function that makes an environment anew at each call, or a vector "
-                        f"environment (a single one is for for_env and run_episode alone), got {env!r:.80}")  # fmt: skip
+        raise TypeError("env must be an id, a function or a class that makes an environment anew at each call, or a "
+                        f"vector environment (only for_env takes a single one, too), got {env!r:.80}")  # fmt: skip
     return SyncVectorEnv([lambda: first, *[env] * (count - 1)], autoreset_mode=AutoresetMode.SAME_STEP)
 
 
@@ -69,8 +69,8 @@ class Environments:
             checks.spaces(agent, part.single_observation_space, part.single_action_space)
         each = [x.unwrapped for part in self.parts for x in getattr(part.unwrapped, "envs", [part])]
         if len({*map(id, each)}) < len(each):
-            raise ValueError(f"env must make an environment anew at each call, got one, {each[0]!r:.80}, several times: "
-                             "side by side they would share one state. Give the class, or build it in the function")  # fmt: skip
+            raise ValueError("env must make an environment anew at each call, not give the same object again, whose "
+                             f"state all would share; got {each[0]!r:.80} several times")  # fmt: skip
         total = sum(part.num_envs for part in self.parts)
         if total % agent.runs or (exactly and total != agent.runs * count):
             raise ValueError(f"env must hold episodes_per_update, {count}, environments for each of {agent.runs} "
@@ -85,7 +85,7 @@ class Environments:
         self.resets_next = np.zeros(total, dtype=bool)
         started = [self._call(part.reset, seed=seed)[0] for part, seed in zip(self.parts, seeds, strict=False)]
         self.observation = self._shaped(np.concatenate([flat(part) for part in started]))
-        self._finite("observation", self.observation)
+        self._finite("an observation", self.observation.reshape(total, -1))
 
     def step(self, action, playing):
         """One step. action: (R, E, A), as the policy chose it. playing: a mask (R, E); a run of none stands still.
@@ -115,32 +115,30 @@ class Environments:
         self.observation = self._shaped(observation)
         self.returns += reward
         self.lengths += counts
-        self._finite("reward", reward)
-        self._finite("observation", last)
+        self._finite("a reward", reward)
+        self._finite("an observation", last)
         for row in np.flatnonzero(terminated | truncated):
             self.finished.append((*divmod(int(row), self.count), self.returns[row], self.lengths[row]))
             self.returns[row] = self.lengths[row] = 0
-        self._finite("observation", observation)  # which is another where an episode began
+        self._finite("an observation", observation)  # which is another where an episode began
         return self._shaped(last), *(self._shaped(x)[..., 0] for x in (reward, terminated, truncated, counts))
 
     def _call(self, method, *args, **kwargs):
         try:
             return method(*args, **kwargs)
         except Exception as error:
-            modules = [frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(error.__traceback__)]
-            modules = [name for name in modules if not name.startswith("numpy")]
-            returned = modules[-1].startswith(("gymnasium.vector", "gymnasium.wrappers"))  # and it does not fit
-            raise EnvironmentFailed(
-                f"env raised {type(error).__name__} in its {method.__name__}: {error}" + returned * ". It must return "
-                "observation, reward, terminated, truncated, info from step, and observation, info from reset, with "
-                f"observations of the shape {self.parts[0].single_observation_space.shape}"
-            ) from error
+            told = f"env raised {type(error).__name__} in its {method.__name__}: {error}"
+            *_, where = (x for f, _ in walk_tb(error.__traceback__) if (x := f.f_globals["__name__"])[:5] != "numpy")
+            if where.startswith(("gymnasium.vector", "gymnasium.wrappers")):  # which take what env itself has returned
+                told += ("; its step must return observation, reward, terminated, truncated, info and its reset "
+                         f"observation, info, of shape {self.parts[0].single_observation_space.shape}")  # fmt: skip
+            raise EnvironmentFailed(told) from error
 
-    def _finite(self, name, x):
-        for row in np.flatnonzero(~np.isfinite(x.reshape(len(self.lengths), -1)).all(-1)):
+    def _finite(self, name, x):  # (R E, ...)
+        for row in np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(-1)):
             at = f"step {self.lengths[row]} of its episode" if self.lengths[row] else "its reset"
-            raise EnvironmentFailed(f"environment {row % self.count} of run {row // self.count} gave in {at} a {name} "
-                                    f"that is not finite: {x.reshape(len(self.lengths), -1)[row]}")  # fmt: skip
+            raise EnvironmentFailed(f"environment {row % self.count} of run {row // self.count} gave {name} that is "
+                                    f"not finite in {at}: {x[row]}")  # fmt: skip
 
     def _shaped(self, x):
         return x.reshape(self.agent.runs, self.count, -1)  # (R E, ...) -> (R, E, ...)

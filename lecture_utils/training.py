@@ -65,10 +65,9 @@ def run_episode(env, agent, max_steps=10_000):
         action = agent.actor.choose(agent.noise(1, agent.action_dim), *parameters)
         action, log_prob = scored_action(agent, action, *parameters)
         applied = agent.applied(action).reshape(space.shape).astype(space.dtype)
-        next_observation, reward, terminated, truncated, _ = env.step(applied)
-        next_observation = np.ravel(next_observation)
-        steps.append((observation, action[0, 0], log_prob[0, 0], float(reward), next_observation, terminated))
-        observation, ended = next_observation, terminated or truncated
+        seen, reward, terminated, truncated, _ = env.step(applied)
+        steps.append((observation, action[0, 0], log_prob[0, 0], float(reward), np.ravel(seen), terminated))
+        observation, ended = np.ravel(seen), terminated or truncated
     return Rollout(*(np.array(column)[None, None] for column in zip(*steps, strict=True)))
 
 
@@ -84,8 +83,7 @@ def collect_episodes(agent, episodes=None, starts=None):
         uniform = [torch.rand(count, 2, generator=g, dtype=torch.float64).numpy() for g in agent.generators]
         starts = (2 * np.stack(uniform) - 1) * START_HIGH
     else:
-        starts = checks.starts(starts)
-        starts = np.broadcast_to(starts, (agent.runs, *starts.shape))
+        starts = np.stack([checks.starts(starts)] * agent.runs)
     noise = agent.noise(EPISODE_STEPS, starts.shape[1], agent.action_dim)
     return _roll_out(agent, starts, noise)
 
@@ -133,9 +131,7 @@ def evaluate(agent, episodes=100, deterministic=False, starts=None, *, env=None,
     noise = np.random.default_rng(EVALUATION_SEED).standard_normal(shape, dtype=np.float32).swapaxes(0, 1)
     noise = np.zeros_like(noise) if deterministic else noise
     starts, noise = (np.broadcast_to(x, (agent.runs, *x.shape)) for x in (starts, noise))
-    returns = np.zeros(starts.shape[:2])
-    for *_, reward in _steps(agent, starts, noise):
-        returns += reward
+    returns = sum(reward for *_, reward in _steps(agent, starts, noise))
     if not np.isfinite(returns).all():
         raise checks.NotFinite("reward", returns)
     return returns
@@ -197,10 +193,7 @@ def _steps(agent, starts, noise):
 
 
 def scored_action(agent, action, *parameters):
-    """The action that is scored, cut to the limits or as it was drawn, and its log-probability, as arrays.
-
-    parameters: of the policy's distribution, mean and std or logits, as arrays.
-    """
+    """The action that is scored, cut to the limits or as drawn, and its log-probability, as arrays; parameters, too."""
     if agent.hyperparameters.score_action == "clipped" and not agent.choices:
         action = action.clip(-agent.action_limit, agent.action_limit)
     policy = agent.actor.distribution(*map(torch.as_tensor, parameters))
@@ -211,10 +204,9 @@ class TrainingDiverged(RuntimeError):
     """A run's numbers stopped being finite. `run` is its index, `episode` where (or step), `log` the frame so far."""
 
     def __init__(self, run, seed, episode, what, log, unit="episode"):
-        super().__init__(
-            f"run {run} (seed {seed}) diverged in {unit} {episode}: {what} is not finite. The other runs' weights are "
-            "untouched. Try a smaller actor_lr or critic_lr, a max_grad_norm, or agent.select() to go on without it."
-        )
+        super().__init__(f"run {run} (seed {seed}) diverged in {unit} {episode}: {what} is not finite. The other runs' "
+                         "weights are untouched. Try a smaller actor_lr or critic_lr, a max_grad_norm, or "
+                         "agent.select() to go on without it.")  # fmt: skip
         self.run, self.episode, self.log = run, episode, log
 
 
@@ -242,11 +234,9 @@ def train(agent, episodes=3000, progress=True, *, steps=None, env=None):
         of = "episodes_per_update" if env is None else "episodes_per_update x rollout_steps"
         raise ValueError(f"{unit}s must be a multiple of {of}, {per_update}, and above 0, got {total!r}")
     if 0 < h.anneal_updates < agent.updates + total // per_update:
-        warnings.warn(
-            f"the step sizes are 0 from {unit} {h.anneal_updates * per_update} on (anneal_updates={h.anneal_updates}): "
-            "nothing is learned after it. A recipe.replace(anneal_updates=...) lasts longer",
-            stacklevel=2,
-        )
+        warnings.warn(f"the step sizes are 0 from {unit} {h.anneal_updates * per_update} on (anneal_updates="
+                      f"{h.anneal_updates}): nothing is learned after it. A recipe.replace(anneal_updates=...) lasts "
+                      "longer", stacklevel=2)  # fmt: skip
     seeds = [] if env is None else [int(torch.randint(2**31, (), generator=g)) for g in agent.generators]
     task = None if env is None else Environments(agent, env, h.episodes_per_update, seeds, exactly=True)
     log, first = [], agent.episodes  # which, on a task, counts rollouts of one environment

@@ -1,5 +1,7 @@
 """Any task: true last observations in every autoreset mode, independent runs, and errors that lose nothing."""
 
+import itertools
+import re
 import warnings
 
 import gymnasium
@@ -277,6 +279,9 @@ BAD = {
     "no id": (lambda a: train(a, steps=20, env="CartPol-v1"), ValueError, "env must be the id of a registered"),
     "no id to evaluate": (lambda a: evaluate(a, env="CartPol-v1"), ValueError, "env must be the id of a registered"),
     "an environment": (lambda a: train(a, steps=20, env=Counting()), TypeError, "env must be an id, a function"),
+    "an object where only for_env takes one": (
+        lambda a: evaluate(a, env=Counting()), TypeError, r"\(only for_env takes a single one, too\), got <.*Counting",
+    ),
     "no environment": (lambda a: train(a, steps=20, env=lambda: 5), TypeError, "env must be an id, a function"),
     "half an update": (lambda a: train(a, **CART | {"steps": 30}), ValueError, "steps must be a multiple of .* 20,"),
     "no steps": (lambda a: train(a, env="CartPole-v1"), ValueError, "steps must be a multiple of .* got None"),
@@ -328,8 +333,12 @@ class Breaks(Counting):
 def test_an_environment_that_fails_loses_nothing_of_the_log(what, monkeypatch):
     monkeypatch.setattr(Breaks, "what", what)
     agent = PPO(2, 1, SMALL, seeds=[0, 1], choices=2)
-    told = {"raise": "env raised ZeroDivisionError in its step: a pole broke"}
-    with pytest.raises(EnvironmentFailed, match=told.get(what, "of run 0 gave a reward or")) as caught:
+    told = {
+        "raise": "env raised ZeroDivisionError in its step: a pole broke$",
+        "reward": "environment 0 of run 0 gave a reward that is not finite in step 1 of its episode: nan",
+        "observation": r"environment 0 of run 0 gave an observation that is not finite in step 1 of its .* \[nan nan\]",
+    }
+    with pytest.raises(EnvironmentFailed, match=told[what]) as caught:
         train(agent, steps=400, env=Breaks, progress=False)
     assert isinstance(caught.value.__cause__, ZeroDivisionError) is (what == "raise")
     log = caught.value.log
@@ -342,6 +351,90 @@ def test_an_environment_that_fails_loses_nothing_of_the_log(what, monkeypatch):
     assert np.isfinite(weights(agent)).all()
     again = agent.select([0])
     assert len(train(again, steps=20, env=Counting, progress=False)) > 0
+
+
+class FirstIsNan(Counting):
+    """Shows no number in the reset that begins its second episode, or its first."""
+
+    which = 2
+
+    def reset(self, **kwargs):
+        observation, info = super().reset(**kwargs)
+        return observation * (np.nan if self.episode == self.which else 1), info
+
+
+@pytest.mark.parametrize("which", [1, 2])
+@pytest.mark.parametrize("mode", [None, *MODES])
+def test_a_reset_without_numbers_names_the_environment_and_not_the_step_size(mode, which, monkeypatch):
+    monkeypatch.setattr(FirstIsNan, "which", which)
+    env = FirstIsNan if mode is None else SyncVectorEnv([Counting, FirstIsNan], autoreset_mode=mode)
+    agent, place = PPO(2, 1, SMALL, choices=2), int(mode is not None)
+    for call in (lambda: train(agent, steps=40, env=env, progress=False), lambda: evaluate(agent, 8, env=env)):
+        with pytest.raises(EnvironmentFailed, match=f"environment {place} of run 0 gave an .* not finite in its reset"):
+            call()
+        for one in getattr(env, "envs", []):
+            one.episode = 0
+
+
+class FourReturned(Counting):
+    def step(self, action):
+        observation, reward, terminated, truncated, info = super().step(action)
+        return observation, reward, terminated or truncated, info
+
+
+class OneNumberShort(Counting):
+    def reset(self, **kwargs):
+        return super().reset(**kwargs)[0][:1], {}
+
+
+class WrongInside(Counting):
+    def step(self, action):
+        raise ValueError("not enough values to unpack")
+
+
+def limited(kind):
+    return lambda: gymnasium.wrappers.TimeLimit(kind(), 5)
+
+
+@pytest.mark.filterwarnings("error")  # such as that no episode ended
+@pytest.mark.parametrize("wrapped", [lambda kind: kind, limited])
+@pytest.mark.parametrize("kind", [FourReturned, OneNumberShort, WrongInside])
+def test_what_a_step_and_a_reset_must_return_is_said_where_that_is_the_fault(kind, wrapped):
+    agent = PPO(2, 1, SMALL, choices=2)
+    with pytest.raises(EnvironmentFailed, match=r"^env raised ValueError in its") as caught:
+        train(agent, steps=20, env=wrapped(kind), progress=False)
+    must = r"step must return observation, reward, terminated, truncated, info .* of shape \(2,\)$"
+    assert (re.search(must, str(caught.value)) is not None) == (kind is not WrongInside)
+
+
+def same(env):
+    return lambda: env
+
+
+SHARED = {
+    "one object at each call": same(Counting()),
+    "a wrapper around one object": lambda env=Counting(): gymnasium.wrappers.TimeLimit(env, 5),  # noqa: B008
+    "a vector environment of one object": SyncVectorEnv([same(Counting())] * 4),
+    "one that is wrapped": gymnasium.wrappers.vector.NormalizeObservation(SyncVectorEnv([same(Counting())] * 4)),
+    "a function that makes such a one": lambda env=Counting(): SyncVectorEnv([lambda: env] * 2),  # noqa: B008
+    "one vector environment at each call": same(gymnasium.make_vec("CartPole-v1", num_envs=2)),
+}
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_environments_that_share_one_state_are_refused(kind):
+    env = SHARED[kind]
+    agent = PPO.for_env("CartPole-v1" if kind == "one vector environment at each call" else Counting, SMALL, [0, 1])
+    for call in (lambda: train(agent, steps=20, env=env, progress=False), lambda: evaluate(agent, 4, env=env)):
+        with pytest.raises(ValueError, match="env must make an environment anew at each call"):
+            call()
+
+
+def test_without_env_the_error_says_that_the_pendulum_is_meant():
+    sizes, bounds, numbers = PPO(2, 1, SMALL), PPO.for_env(TwoActions, SMALL), PPO(3, 1, SMALL, choices=2)
+    for agent, call in itertools.product([sizes, bounds, numbers], [evaluate, lambda a: train(a, 2, progress=False)]):
+        with pytest.raises(ValueError, match=r"but \(no env= is given\) Pendulum-v1's .* space is"):
+            call(agent)
 
 
 class Endless(Counting):
