@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import html
+import sys
 
 # Of every exercise: number, short name, checker. The digit before the point is the number of its notebook.
 EXERCISES = {
@@ -71,7 +72,9 @@ class Verdict:
         return f"{SIGNS[self.status]} {self.exercise} {EXERCISES[self.exercise][0]}: {words}"
 
     def __repr__(self):
-        return "\n".join(part for part in (f"{self._head()}. {self.message}", self.example) if part)
+        text = "\n".join(part for part in (f"{self._head()}. {self.message}", self.example) if part)
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"  # a console of Windows may lack the signs
+        return text.encode(encoding, "replace").decode(encoding)
 
     def _repr_html_(self):
         example = f"<pre style='margin: 0.4em 0 0'>{html.escape(self.example)}</pre>" if self.example else ""
