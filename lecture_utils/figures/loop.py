@@ -13,7 +13,7 @@ BOXES = {
     "collect": "The policy acts.\nKeep states, actions\nand rewards.",
     "judge": "How good was each\naction? Its\nadvantage $A_t$ says.",
     "freeze": "How likely was each?\nKeep the old policy's\n$\\log\\,\\pi_{old}(a_t\\,|\\,s_t)$.",
-    "learn": "Ratio, clip,\ngradient steps, through\nthe whole batch.",
+    "learn": "Ratio, clip, gradient\nsteps through the\nwhole batch.",
 }
 REPEAT = "repeat: the new policy collects a new batch"
 PASSES = "several passes"
