@@ -7,7 +7,7 @@ READY := .venv/ready
 # Tests at once; a worker takes a core and up to 2 GB.
 WORKERS ?= 2
 
-.PHONY: help lecture first-cells student instructor slides pdf test test-live test-long test-lowest class grade lab data data-passes data-details data-cartpole data-language data-many bench clean
+.PHONY: help lecture first-cells student instructor slides pdf test test-live test-long test-lowest mutants class grade lab data data-passes data-details data-cartpole data-language data-many bench clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -45,6 +45,9 @@ test-live: $(READY)  ## try panels and training in JupyterLab, in a browser
 
 test-long: $(READY)  ## train 1,000 seeds of the lecture's recipe and 200 of the strong one (ten to twenty core-minutes)
 	$(BIN)/python -m pytest -s tests/long/test_divergence.py
+
+mutants: $(READY)  ## plant 400 faults at random, one at a time, and list those that no test sees (an hour)
+	$(BIN)/python tests/long/mutants.py --jobs $(WORKERS)
 
 test-lowest:  ## run the tests with the lowest versions that pyproject.toml admits
 	$(PYTHON) -m venv $(LOWEST)
