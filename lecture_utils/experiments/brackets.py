@@ -220,10 +220,15 @@ def at_update(table, columns, update=UPDATES):
     return pd.DataFrame(rows)
 
 
-def difference(table, column, setting, base, update=UPDATES):
-    """By how much a setting is above another, run by run with equal seeds: (mean, low, high) with its 95 % interval."""
+def run_by_run(table, column, setting, base, update=UPDATES):
+    """By how much a setting is above another in each run, seed by seed: (R,) numbers."""
     runs = table[table["update"] == update].set_index(["setting", "run"])[column]
-    change = (runs[setting] - runs[base]).to_numpy()
+    return (runs[setting] - runs[base]).to_numpy()
+
+
+def difference(table, column, setting, base, update=UPDATES):
+    """Of `run_by_run`: (mean, low, high) with its 95 % interval."""
+    change = run_by_run(table, column, setting, base, update)
     return change.mean(), *interval(change)
 
 

@@ -1,8 +1,9 @@
 """The claims ledger of notebook 07: what one reads about PPO, GRPO and their parts, and what the brackets say.
 
-The rule is that of notebook 04 (ledger.py): a claim becomes one number and the range in which the claim has it. A
-number of sixteen runs has a 95 % interval, that of a mean over runs; one that is computed by listing every text has
-none, and stands for its own bounds. Numbers of two settings are subtracted run by run, seed by seed.
+The rule is that of notebook 04 (ledger.py): a claim becomes one number and the range in which the claim has it. But a
+mean of sixteen runs has two 95 % intervals here, by the bootstrap and by Student's t, because each is too short in its
+own way where a few runs collapse; where they give two verdicts, the verdict is "undecided". A number that is computed
+by listing every text has no interval, and stands for its own bounds. Numbers of two settings are subtracted run by run.
 """
 
 import dataclasses
@@ -10,8 +11,9 @@ import math
 
 import numpy as np
 import pandas as pd
+import scipy.stats
 
-from lecture_utils.experiments.brackets import UPDATES, at_update, difference, load_language, std_weight
+from lecture_utils.experiments.brackets import UPDATES, at_update, load_language, run_by_run, std_weight
 from lecture_utils.experiments.data_files import DATA
 from lecture_utils.experiments.ledger import Measure
 from lecture_utils.experiments.statistics import interval
@@ -24,6 +26,18 @@ STEP_SIZES = (3e-4, 1e-3, 3e-3)  # of which "methods" has the middle one
 RIVALS = ("RLOO", "GRPO")
 NAMES = {"RLOO": "leave-one-out"}  # of a setting, in the notebook
 MOST_DIGITS = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoIntervals(Measure):
+    """A mean over runs. bounds: by the bootstrap (BCa); student: by Student's t. A verdict is what both of them say."""
+
+    student: tuple = dataclasses.field(kw_only=True)
+
+    @property
+    def verdict(self):
+        found = {Measure(self.where, self.value, x, self.claimed).verdict for x in (self.bounds, self.student)}
+        return found.pop() if len(found) == 1 else "undecided"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +64,26 @@ def in_words(value, low, high, digits=3):
     return "{:.{d}f} [{:.{d}f}, {:.{d}f}]".format(*shown, d=digits)
 
 
-def change(table, column, setting, base, digits=3):
-    """By how much a setting ends above another, run by run, `in_words`."""
-    return in_words(*difference(table, column, setting, base), digits)
+def student(runs):
+    """The 95 % interval (low, high) of the mean of runs (R,) by Student's t."""
+    return tuple(map(float, scipy.stats.ttest_1samp(runs, 0).confidence_interval()))
+
+
+def told(runs, digits=3):
+    """The mean of runs (R,) and its interval, `in_words`; and Student's, where only one of the two holds 0."""
+    bounds = interval(runs)
+    return in_words(np.mean(runs), *bounds, digits) + _if_they_disagree(bounds, student(runs), (0, math.inf), digits)
+
+
+def _if_they_disagree(bounds, other, claimed, digits):
+    if Measure("", 0, bounds, claimed).verdict == Measure("", 0, other, claimed).verdict:
+        return ""
+    return "; t " + in_words(0, *other, digits).split(" ", 1)[1]
+
+
+def change(table, column, setting, base, digits=3, update=UPDATES):
+    """By how much a setting is above another, run by run, as `told`."""
+    return told(run_by_run(table, column, setting, base, update), digits)
 
 
 def with_objective(table, beta=BETA):
@@ -83,8 +114,8 @@ def lead_over_ppo(folder=DATA):
         ends = table[(table["update"] == UPDATES) & (table["setting"] == settings["PPO"])]
         rows[place] = {"J of PPO": f"{ends['objective'].mean():.3f}"}
         for name in RIVALS:
-            lead = difference(table, "objective", settings[name], settings["PPO"])
-            rows[place][f"{NAMES.get(name, name)} minus PPO"] = in_words(*lead)
+            lead = change(table, "objective", settings[name], settings["PPO"])
+            rows[place][f"{NAMES.get(name, name)} minus PPO"] = lead
     return pd.DataFrame(rows).T.rename_axis("step size")
 
 
@@ -104,36 +135,38 @@ def gradient_summary(setting, folder=DATA):
     return pd.DataFrame(rows).T
 
 
-def since_the_turn(table, setting, base="beta 0", column="true_reward"):
-    """What runs have at the end, less what they had after the update at which the mean of `base` is highest: (R,)."""
-    turn = table[table["setting"] == base].groupby("update")[column].mean().idxmax()
+def since(table, setting, update, column="true_reward"):
+    """What the runs of a setting have at the end, less what they had after an update: (R,)."""
     runs = table[table["setting"] == setting].pivot_table(column, "run", "update")
-    return (runs.iloc[:, -1] - runs[turn]).to_numpy()
+    return (runs[UPDATES] - runs[update]).to_numpy()
 
 
-def at_equal_kl(folder=DATA):
-    """Share of right texts at the end of beta 0.1, less that of the run of equal seed without a price when it was as
-    far from the reference, by a line between the two rows of "stopping" that lie about it: (R,) numbers."""
-    table = load_language("stopping", folder)
-    paths = {name: rows.sort_values("update") for name, rows in table.groupby("setting")}
-    found = []
-    for run, end in paths["beta 0.1"].groupby("run").last().iterrows():
-        free = paths["beta 0"][paths["beta 0"]["run"] == run]
-        after = int(np.argmax(free["kl"].to_numpy() >= end["kl"]))  # the first row that is as far away
+def at_equal_kl(setting="beta 0.1", update=UPDATES, folder=DATA):
+    """A setting of "imperfect" after so many updates, against the run of equal seed without a price when that was as
+    far from the reference, by a line between the two rows of "stopping" that lie about it.
+
+    Returns a DataFrame, a row a run: ahead, by how much its share of right texts is larger; update, of the other run.
+    """
+    priced, often, found = load_language("imperfect", folder), load_language("stopping", folder), []
+    priced = priced[(priced["setting"] == setting) & (priced["update"] == update)].sort_values("run")
+    for run, kl, right in priced[["run", "kl", "true_reward"]].itertuples(index=False):
+        free = often[(often["setting"] == "beta 0") & (often["run"] == run)].sort_values("update")
+        after = int(np.argmax(free["kl"].to_numpy() >= kl))  # the first row that is as far away
         near = free.iloc[after - 1 : after + 1]
-        found.append(end["true_reward"] - np.interp(end["kl"], near["kl"], near["true_reward"]))
-    return np.array(found)
+        theirs, when = (np.interp(kl, near["kl"], near[x]) for x in ("true_reward", "update"))
+        found.append({"ahead": right - theirs, "update": when})
+    return pd.DataFrame(found)
 
 
 def _difference(table, column, setting, base, claimed, digits=3):
-    mean, low, high = difference(table, column, setting, base)
-    return Measure(setting, float(mean), (float(low), float(high)), claimed, digits)
+    return _runs(setting, run_by_run(table, column, setting, base), claimed, digits)
 
 
 def _runs(where, runs, claimed, digits=2):
     if np.ptp(runs) < 1e-9:  # the same in all of them
         return _exact(where, runs[0], claimed, digits)
-    return Measure(where, float(np.mean(runs)), tuple(map(float, interval(runs))), claimed, digits)
+    bounds = tuple(map(float, interval(runs)))
+    return TwoIntervals(where, float(np.mean(runs)), bounds, claimed, digits, student=student(runs))
 
 
 def _exact(where, value, claimed, digits=2):
@@ -153,8 +186,6 @@ def ledger(folder=DATA):
     ]
     apart = {kind: rows["apart"].to_numpy() for kind, rows in end.groupby("estimator")}
     alike = methods[methods["setting"] == "GRPO"].dropna(subset=["alike"]).pivot_table("alike", "run", "update")
-    none = methods["update"].iloc[0]
-    free = imperfect[imperfect["setting"] == "beta 0"].pivot_table("true_reward", "run", "update")
     gradient = "size of its difference to KL's gradient, whose size is 1; whole texts, update 200"
 
     def same_gradient(kind, source):
@@ -165,15 +196,16 @@ def ledger(folder=DATA):
 
     return [
         Claim(
-            "Leave-one-out is better than PPO", "Back to Basics", "its J minus PPO's, step size 0.0003", "above 0",
+            "Leave-one-out is better than PPO", "our reading of Back to Basics",
+            "its J minus PPO's, step size 0.0003", "above 0",
             _difference(sizes, "objective", "RLOO, lr 0.0003", "PPO, lr 0.0003", above),
         ),
         Claim(
-            "Leave-one-out is better than PPO", "Back to Basics", "the same, step size 0.001", "above 0",
+            "Leave-one-out is better than PPO", "our reading of Back to Basics", "the same, step size 0.001", "above 0",
             _difference(sizes, "objective", "RLOO, lr 0.001", "PPO, lr 0.001", above),
         ),
         Claim(
-            "Leave-one-out is better than PPO", "Back to Basics",
+            "Leave-one-out is better than PPO", "our reading of Back to Basics",
             "the same, each at its best of three: 0.003, the largest tried", "above 0",
             _difference(sizes, "objective", best["RLOO"], best["PPO"], above),
         ),
@@ -193,42 +225,53 @@ def ledger(folder=DATA):
             "above 0", _runs("GRPO", (alike.iloc[:, -1] - alike.iloc[:, 0]).to_numpy(), above),
         ),
         Claim(
-            "The clip holds a policy that makes several passes", "PPO", "reward at 8 passes, clip minus no clip",
-            "above 0", _difference(passes, "reward", "8 passes, clipped", "8 passes, unclipped", above, 2),
+            "The clip holds a policy that makes several passes", "our reading of PPO",
+            "KL(pi || ref) at the end, 8 passes, clip minus no clip", "below 0",
+            _difference(passes, "kl", "8 passes, clipped", "8 passes, unclipped", below, 2),
         ),
         Claim(
-            "The clip holds a policy that makes several passes", "PPO", "the same at 4 passes",
+            "The clip holds a policy that makes several passes", "our reading of PPO", "the same at 4 passes",
+            "below 0", _difference(passes, "kl", "4 passes, clipped", "4 passes, unclipped", below, 2),
+        ),
+        Claim(
+            "The clip raises the reward of several passes", "our sentence",
+            "reward at the end, 8 passes, clip minus no clip", "above 0",
+            _difference(passes, "reward", "8 passes, clipped", "8 passes, unclipped", above),
+        ),
+        Claim(
+            "The clip raises the reward of several passes", "our sentence", "the same at 4 passes",
             "above 0", _difference(passes, "reward", "4 passes, clipped", "4 passes, unclipped", above),
         ),
         Claim(
-            "A band that is wider above keeps the entropy up", "DAPO", "nats at the end, 0.28 above minus 0.2",
-            "above 0", _difference(bands, "entropy", "clip 0.2 and 0.28", "clip 0.2", above, 2),
+            "A band that is wider above keeps the entropy up", "our reading of DAPO",
+            "nats at the end, 0.28 above minus 0.2", "above 0",
+            _difference(bands, "entropy", "clip 0.2 and 0.28", "clip 0.2", above, 2),
         ),
         Claim(
-            "One ratio for the text is better than one a token", "GSPO", "its reward minus the other's", "above 0",
+            "One ratio for the text is better than one a token", "our reading of GSPO",
+            "its reward minus the other's", "above 0",
             _difference(ratios, "reward", "sequence, clip 0.2", "token, clip 0.2", above),
         ),
         same_gradient("k1", "our sentence"), same_gradient("k2", "our sentence"),
         same_gradient("k3", "read into DeepSeekMath"),
         Claim(
             "Learning from an imperfect reward loses what was meant", "Reward Model Overoptimization",
-            "share of right texts without a price, end minus start (by exploiting or not: not told apart)",
-            "below 0",
-            _runs("beta 0", (free.iloc[:, -1] - free[none]).to_numpy(), below),
+            "share of right texts without a price, end minus start", "below 0",
+            _runs("beta 0", since(imperfect, "beta 0", 0), below),
         ),
         Claim(
-            "A price of the KL divergence prevents it", "Ziegler and others",
-            "share of right texts at beta 0.03, end minus update 20, where it turns without a price", "at least 0",
-            _runs("beta 0.03", since_the_turn(imperfect, "beta 0.03"), above),
+            "A price of the KL divergence prevents it", "our reading of Ziegler and others",
+            "share of right texts at beta 0.03, end minus start", "at least 0",
+            _runs("beta 0.03", since(imperfect, "beta 0.03", 0), above),
         ),
         Claim(
-            "A price of the KL divergence prevents it", "Ziegler and others", "the same at beta 0.1", "at least 0",
-            _runs("beta 0.1", since_the_turn(imperfect, "beta 0.1"), above),
+            "A price of the KL divergence prevents it", "our reading of Ziegler and others", "the same at beta 0.1",
+            "at least 0", _runs("beta 0.1", since(imperfect, "beta 0.1", 0), above),
         ),
         Claim(
             "A price buys no more than stopping early", "Reward Model Overoptimization",
-            "share of right texts at equal KL (not at equal updates), beta 0.1 alone minus no price", "at most 0",
-            _runs("stopping", at_equal_kl(folder), below),
+            "share of right texts, 200 updates at beta 0.1 minus about 12 without a price, as far away",
+            "at most 0", _runs("imperfect", at_equal_kl(folder=folder)["ahead"].to_numpy(), below),
         ),
     ]  # fmt: skip
 
@@ -245,8 +288,10 @@ def table(claims):
 
 def _number(measure):
     low, high = measure.bounds
-    exact = f"{measure.value:.{measure.digits}f}, exact"
-    return exact if low == high else in_words(measure.value, low, high, measure.digits)
+    if low == high:
+        return f"{measure.value:.{measure.digits}f}, exact"
+    other = _if_they_disagree(measure.bounds, measure.student, measure.claimed, measure.digits)
+    return in_words(measure.value, low, high, measure.digits) + other
 
 
 def summary(table, settings=None, columns=None, worst=None, digits=2):
