@@ -42,15 +42,17 @@ class Boat(gymnasium.Env):
         return np.array([self.buoy.real, self.buoy.imag], dtype=np.float32)
 
 
-def ways(agent, episodes=6, seed=0):
+def ways(agent, starts=6, distance=10.0):
     """The ways of an agent of one run with its mean actions: complex arrays (T + 1,), metres east + i north of a buoy.
 
-    The bow points east at first. An episode that the clock cuts is as long as one that arrives only just.
+    The starts lie around the buoy, equally far from it. The bow points east at first: from the first start the buoy
+    lies ahead. An episode that the clock cuts is as long as one that arrives only just.
     """
     boat, found = Boat(), []
-    for episode in range(episodes):
-        seen, heading, over = boat.reset(seed=seed + episode)[0], 1.0, False
-        way = [-boat.buoy]
+    for start in range(starts):
+        boat.reset(seed=0)
+        boat.buoy = distance * np.exp(2j * np.pi * start / starts)
+        seen, heading, over, way = boat._seen(), 1.0, False, [-boat.buoy]
         while not over:
             action = agent.act(seen, deterministic=True)
             seen, _, arrived, cut, _ = boat.step(action)

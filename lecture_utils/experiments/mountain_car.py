@@ -90,15 +90,18 @@ def load_mountain_car(folder=FOLDER):
 
 
 def summary(log, last=CAR_STEPS // 4):
-    """By pushes: runs of SEEDS that learn anything of the flag, and the episodes of the last quarter of the steps."""
+    """By pushes: runs of SEEDS that learn anything of the flag, the first update, the last quarter of the steps."""
     late = log[log.step > CAR_STEPS - last]
     runs = late.groupby(["pushes", "run"]).agg(arrived=("arrived", "mean"), reward=("reward", "mean"))
     by = runs.groupby("pushes", sort=False)
     ever = log.groupby(["pushes", "run"]).arrived.sum().gt(10).groupby("pushes", sort=False).sum()
+    first = log[log.step == log.step.min()].groupby(["pushes", "run"]).reward.mean().groupby("pushes", sort=False)
     table = {
         "runs that arrive more than ten times": ever,
         "episodes that arrive at the end": by.arrived.mean(),
+        "mean return in the first update": first.mean(),
         "mean return at the end": by.reward.mean(),
+        "median run's": by.reward.median(),
         "worst run's": by.reward.min(),
     }
     return pd.DataFrame(table).loc[list(SETTINGS)]

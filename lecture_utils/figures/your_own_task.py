@@ -26,13 +26,13 @@ def returns_on_the_way(log, threshold=SOLVED):
 
 @fixed_settings()
 def boat_ways(ways):
-    """The boat's ways from above, as boat.ways gives them; an arrow shows where the bow points at first: east."""
+    """The boat's ways from above, as boat.ways gives them, a dot a second; an arrow shows the bow at first: east."""
     figure, axes = new_figure(width=5.6, height=5.0)
     for number, way in enumerate(ways):
         color = list(PALETTE.values())[number % 6]
         style = LINE_STYLES[number % len(LINE_STYLES)]
-        axes.plot(way.real, way.imag, color=color, linestyle=style, linewidth=1.8)
-        axes.plot(way.real[0], way.imag[0], "o", color=color, markersize=7)
+        axes.plot(way.real, way.imag, color=color, linestyle=style, linewidth=1.4, marker="o", markersize=3.2)
+        axes.plot(way.real[0], way.imag[0], "o", color=color, markersize=11, fillstyle="none", markeredgewidth=1.8)
         axes.annotate("", (way.real[0] + 2.2, way.imag[0]), (way.real[0], way.imag[0]),
                       arrowprops={"arrowstyle": "-|>", "color": PALETTE["black"]})  # fmt: skip
     axes.plot(0, 0, "*", color=PALETTE["black"], markersize=16)
@@ -75,7 +75,8 @@ def comparison(log):
             for x, count in enumerate(PASSES):
                 values = runs[(runs.algorithm == name) & (runs.passes == count)][column].to_numpy()
                 at = x + 0.24 * (k - 1)
-                axes.plot(at + jitter[: len(values)], values, "o", markersize=2.5, color=PALETTE["grey"], alpha=0.7)
+                axes.plot(at + jitter[: len(values)], values, color=PALETTE["grey"], marker=look["marker"], alpha=0.5,
+                          markersize=3.5, markerfacecolor=look["color"], markeredgewidth=0, linestyle="")  # fmt: skip
                 middles.append((at, iqm(values)))
             axes.plot(*zip(*middles, strict=True), **look, markersize=9, linewidth=1.2,
                       label=name if axes is left else None)  # fmt: skip

@@ -49,7 +49,9 @@ def test_the_summary():
     steps, rewards = np.linspace(8192, mountain_car.CAR_STEPS, 12), dict(zip(SETTINGS, (-30.0, 90.0), strict=True))
     rows = [(name, run, step, x - run, 40) for name, x in rewards.items() for run in range(3) for step in steps]
     log = pd.DataFrame(rows, columns=["pushes", "run", "step", "reward", "length"])
+    log.loc[log.step == 8192, "reward"] -= 5
+    log.loc[(log.run == 2) & (log.step > 8192), "reward"] -= 3  # apart from the mean
     table = summary(log.assign(arrived=log.reward > 0))
     plain, held = (table.loc[name].tolist() for name in SETTINGS)
-    assert plain == [0, 0.0, -31.0, -32.0]
-    assert held == [3, 1.0, 89.0, 88.0]
+    assert plain == [0, 0.0, -36.0, -32.0, -31.0, -35.0]
+    assert held == [3, 1.0, 84.0, 88.0, 89.0, 85.0]
