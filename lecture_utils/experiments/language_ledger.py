@@ -1,9 +1,9 @@
 """The claims ledger of notebook 07: what one reads about PPO, GRPO and their parts, and what the brackets say.
 
 The rule is that of notebook 04 (ledger.py): a claim becomes one number and the range in which the claim has it. But a
-mean of sixteen runs has two 95 % intervals here, by the bootstrap and by Student's t, because each is too short in its
-own way where a few runs collapse; where they give two verdicts, the verdict is "undecided". A number that is computed
-by listing every text has no interval, and stands for its own bounds. Numbers of two settings are subtracted run by run.
+mean of sixteen runs has two 95 % intervals here, by the bootstrap and by Student's t, because the first is too short
+where a few runs collapse; where they give two verdicts, the verdict is "undecided". A number that is computed by
+listing every text has no interval, and stands for its own bounds. Numbers of two settings are subtracted run by run.
 """
 
 import dataclasses
