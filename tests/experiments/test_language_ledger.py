@@ -62,16 +62,12 @@ def at_equal_kl_by_hand():
     return np.array(found)
 
 
-def since_the_turn(setting):
-    turn = max(range(0, 201, 20), key=lambda n: ends("imperfect", "beta 0", "true_reward", n).mean())
-    assert turn == 20, "the ledger names this update"
-    return ends("imperfect", setting, "true_reward") - ends("imperfect", setting, "true_reward", turn)
+def since_the_start(setting):
+    return ends("imperfect", setting, "true_reward") - ends("imperfect", setting, "true_reward", 0)
 
 
-def clipping(passes):
-    return ends("passes", f"{passes} passes, clipped", "reward") - ends(
-        "passes", f"{passes} passes, unclipped", "reward"
-    )
+def clipping(passes, column):
+    return ends("passes", f"{passes} passes, clipped", column) - ends("passes", f"{passes} passes, unclipped", column)
 
 
 def test_every_number_of_runs_another_way(claims):
@@ -79,7 +75,6 @@ def test_every_number_of_runs_another_way(claims):
     assert objective("learning_rates", best["PPO"]).mean() > objective("methods", "PPO").mean()
     assert objective("learning_rates", best["RLOO"]).mean() > objective("methods", "RLOO").mean()
     assert objective("learning_rates", "GRPO, lr 0.003").mean() < objective("methods", "GRPO").mean()
-    free = "imperfect", "beta 0", "true_reward"
     slow = [objective("learning_rates", f"{name}, lr 0.0003") for name in ("RLOO", "PPO")]
     expected = {
         0: slow[0] - slow[1],
@@ -87,11 +82,11 @@ def test_every_number_of_runs_another_way(claims):
         2: objective("learning_rates", best["RLOO"]) - objective("learning_rates", best["PPO"]),
         3: objective("methods", "GRPO") - objective("learning_rates", best["PPO"]),
         5: ends("methods", "GRPO", "alike") - ends("methods", "GRPO", "alike", 20),
-        6: clipping(8), 7: clipping(4),
-        8: ends("clip_higher", "clip 0.2 and 0.28", "entropy") - ends("clip_higher", "clip 0.2", "entropy"),
-        9: ends("ratio", "sequence, clip 0.2", "reward") - ends("ratio", "token, clip 0.2", "reward"),
-        10: apart("k1"), 11: apart("k2"), 12: apart("k3"), 13: ends(*free) - ends(*free, 0),
-        14: since_the_turn("beta 0.03"), 15: since_the_turn("beta 0.1"), 16: at_equal_kl_by_hand(),
+        6: clipping(8, "kl"), 7: clipping(4, "kl"), 8: clipping(8, "reward"), 9: clipping(4, "reward"),
+        10: ends("clip_higher", "clip 0.2 and 0.28", "entropy") - ends("clip_higher", "clip 0.2", "entropy"),
+        11: ends("ratio", "sequence, clip 0.2", "reward") - ends("ratio", "token, clip 0.2", "reward"),
+        12: apart("k1"), 13: apart("k2"), 14: apart("k3"), 15: since_the_start("beta 0"),
+        16: since_the_start("beta 0.03"), 17: since_the_start("beta 0.1"), 18: at_equal_kl_by_hand(),
     }  # fmt: skip
     assert {4, *expected} == set(range(len(claims)))
     for place, runs in expected.items():
@@ -198,23 +193,24 @@ def test_spoilt_data_change_the_verdict(claims, tmp_path):
     spoilt = ledger(tmp_path)
     changed = {k: (x.verdict, y.verdict) for k, (x, y) in enumerate(zip(claims, spoilt, strict=True))
                if x.verdict != y.verdict}  # fmt: skip
-    assert changed == {1: ("contradicted", "supported"), 9: ("undecided", "contradicted")}
+    wanted = {1: ("contradicted", "supported"), 2: ("undecided", "supported"), 11: ("undecided", "contradicted")}
+    assert changed == wanted
 
 
 def test_an_end_that_decides_is_not_rounded_to_0(claims):
     assert language_ledger.in_words(0.00273, 0.00041, 0.00538) == "0.0027 [0.0004, 0.0054]"
     assert language_ledger.in_words(-0.002074, -0.0054, 0.000041) == "-0.00207 [-0.00540, 0.00004]"
     assert language_ledger.in_words(0.5, 0.0, 1.0, 2) == "0.50 [0.00, 1.00]"
-    assert table(claims)["measured"][2].startswith("0.0027 [0.0004, 0.0054]: ")
+    assert table(claims)["measured"][2].startswith("0.0027 [0.0004, 0.0054]; t [-0.0001, 0.0055]: ")
 
 
 def test_equal_gradients_pass_and_a_spoilt_one_does_not(claims, monkeypatch):
-    assert [claims[place].verdict for place in (10, 11, 12)] == ["contradicted", "supported", "contradicted"]
+    assert [claims[place].verdict for place in (12, 13, 14)] == ["contradicted", "supported", "contradicted"]
     tables = load_language("gradients")
     tables.loc[tables["estimator"] == "k2", "apart"] += 0.1
     load = language_ledger.load_language
     monkeypatch.setattr(language_ledger, "load_language", lambda x, *a: tables if x == "gradients" else load(x, *a))
-    assert ledger()[11].verdict == "contradicted"
+    assert ledger()[13].verdict == "contradicted"
 
 
 def test_a_summary_by_hand():
