@@ -187,6 +187,7 @@ class A2C:
     def for_env(cls, env, hyperparameters=None, seeds=(0,), device="cpu"):
         """An agent with the sizes, bounds and kind of actions of env: an id, one made, or a function that makes one.
 
+        Without hyperparameters the recipe is the lecture's, which is made for the pendulum.
         TypeError for observations that are no Box of numbers and actions neither Box nor Discrete.
         """
         return cls(hyperparameters=hyperparameters, seeds=seeds, device=device, **environments.sizes(env))
