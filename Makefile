@@ -90,6 +90,7 @@ data-details: $(READY)  ## record the experiments of notebook 05 again (an hour 
 data-cartpole: $(READY)  ## record the experiments of notebook 06 again (minutes, resumable)
 	$(BIN)/python -m lecture_utils.experiments.cartpole
 	$(BIN)/python -m lecture_utils.experiments.mountain_car
+	$(BIN)/python -m lecture_utils.experiments.acrobot
 
 data-language: $(READY)  ## record the experiments of notebook 07 again (a quarter of an hour of processor time, resumable)
 	$(BIN)/python -m lecture_utils.experiments.brackets

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from lecture_utils.exercises import sick_runs
+from lecture_utils.experiments.acrobot import load_acrobot
 from lecture_utils.experiments.brackets import load_language
 from lecture_utils.experiments.cartpole import load_cartpole
 from lecture_utils.experiments.data_files import CHECKSUMS, DATA, write_checksums
@@ -42,6 +43,7 @@ LOADERS = {
     r"details/.*\.csv": (lambda match, folder: load_details(folder / "details"), "make data-details"),
     r"neighbours/.*\.csv": (lambda match, folder: load_neighbours(folder / "neighbours"), "make data-details"),
     r"cartpole/.*\.csv": (lambda match, folder: load_cartpole(folder / "cartpole"), "make data-cartpole"),
+    r"acrobot\.csv": (lambda match, folder: load_acrobot(folder), "make data-cartpole"),
     r"mountain_car/.*\.csv": (lambda match, folder: load_mountain_car(folder / "mountain_car"), "make data-cartpole"),
     r"probes\.csv": (lambda match, folder: load_probes(folder), "make data-details"),
     r"std_zero\.csv": (lambda match, folder: load_std_zero(folder), "make data"),
