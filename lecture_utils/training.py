@@ -220,8 +220,9 @@ def train(agent, episodes=3000, progress=True, *, steps=None, env=None):
     env: another task, an id such as "CartPole-v1", a function that makes one environment (or, called once a run, a
     vector environment), or one vector environment of R x E. Each run trains for `steps` more steps, an update every
     E x T: episodes_per_update environments, rollout_steps each. Episodes begin anew at each call. A row is an episode
-    that ended, with the update that learned from its end, `step`, the run's steps by then, and `length`, its own. Where
-    env fails, EnvironmentFailed has the log so far, NaN where no update followed. Warns where no episode ended.
+    that ended, with the diagnostics of the update that learned from it, `step`, the run's steps by then, and `length`,
+    its own. Where env fails, EnvironmentFailed has the log so far, NaN where no update followed. Warns where no episode
+    ended.
     """
     checks.agent(agent)
     h = agent.hyperparameters
