@@ -64,18 +64,24 @@ def chromium():
         browser.close()
 
 
-def print_page(browser, path, pdf):
-    """Print a page of the book on A4; what does not fit between its margins, as a list of sentences."""
+def put_on_paper(page):
+    """Lay an open page out as on A4, all of it unfolded; what does not fit between its margins, as sentences."""
     width, height = (round((side - 2 * MARGIN) * PIXELS) for side in A4)
-    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme="light")
-    page.goto(path.as_uri())
+    page.set_viewport_size({"width": width, "height": height})
     page.emulate_media(media="print", color_scheme="light")
     page.evaluate("Promise.all([...document.fonts].map(face => face.load()))")
     page.evaluate("for (const fold of document.querySelectorAll('article details')) fold.open = true")
     page.evaluate(
         "Promise.all([...document.images].map(i => { i.loading = 'eager'; return i.decode().catch(() => 0) }))"
     )
-    problems = page.evaluate(SPILLS, width)
+    return page.evaluate(SPILLS, width)
+
+
+def print_page(browser, path, pdf):
+    """Print a page of the book on A4; what does not fit between its margins, as a list of sentences."""
+    page = browser.new_page(color_scheme="light")
+    page.goto(path.as_uri())
+    problems = put_on_paper(page)
     side = f"{MARGIN}mm"
     page.pdf(path=pdf, format="A4", margin=dict.fromkeys(("top", "right", "bottom", "left"), side), outline=True,
              tagged=True, print_background=True)  # fmt: skip

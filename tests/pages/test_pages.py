@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 
+import _pdf
 import browser
 import nbclient
 import nbformat
@@ -204,6 +205,12 @@ def test_every_text_is_drawn_with_the_fonts_of_the_book(looks):
 
 def test_links_lead_somewhere(looks, book):
     assert broken_links(looks, book) == []
+
+
+def test_no_page_is_cut_off_on_paper(book, chromium):
+    """Those that make pdf prints."""
+    found = {path.name: ask(chromium, path, _pdf.put_on_paper) for path in sorted(book.glob("[0-9]*.html"))}
+    assert {name: problems for name, problems in found.items() if problems} == {}
 
 
 def test_accessible(looks):

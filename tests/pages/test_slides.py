@@ -11,7 +11,8 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
-# What stands outside the frame, or closer to its lower edge than a printed sheet allows (_pdf.py), is cut off inside a box of its own or lies over the next, on the slide that is shown.
+# What stands outside the frame, or closer to its lower edge than a printed sheet allows (_pdf.py), is cut off inside a
+# box of its own or lies over the next, on the slide that is shown.
 OUTSIDE = """slide => {
   const problems = [];
   for (const element of [slide, ...slide.querySelectorAll("*")]) {
