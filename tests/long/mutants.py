@@ -43,21 +43,23 @@ NAMES = {a: b for pair in PAIRS for a, b in (pair, pair[::-1])} | {"no_grad": "e
 
 @dataclasses.dataclass(frozen=True)
 class Mutant:
-    """file: below the repository. start, stop: places in its text that `new` replaces. line: counted from 1."""
+    """file: below the repository. start, stop: places in its text that `new` replaces. line: counted from 1.
+
+    shown: the line before and after.
+    """
 
     file: str
     line: int
     start: int
     stop: int
     new: str
+    shown: tuple
 
     def text(self, source):
         return source[: self.start] + self.new + source[self.stop :]
 
     def __str__(self):
-        source = (ROOT / self.file).read_text(encoding="utf-8")
-        old, changed = source.splitlines()[self.line - 1], self.text(source).splitlines()[self.line - 1]
-        return f"{self.file}:{self.line}\n  - {old.strip()}\n  + {changed.strip()}"
+        return f"{self.file}:{self.line}\n  - {self.shown[0]}\n  + {self.shown[1]}"
 
 
 def mutants(path, root=ROOT):
@@ -75,7 +77,10 @@ def mutants(path, root=ROOT):
     def replace(node, new, start=None, stop=None):
         start = place(node.lineno, node.col_offset) if start is None else start
         stop = place(node.end_lineno, node.end_col_offset) if stop is None else stop
-        found.append(Mutant(path.relative_to(root).as_posix(), source.count("\n", 0, start) + 1, start, stop, new))
+        line = source.count("\n", 0, start)
+        changed = source[:start] + new + source[stop:]
+        shown = tuple(text.splitlines()[line].strip() for text in (source, changed))
+        found.append(Mutant(path.relative_to(root).as_posix(), line + 1, start, stop, new, shown))
 
     def operator(kind, left, right):
         old, new = SWAPPED.get(kind, (None, None))
@@ -139,9 +144,9 @@ def group(file):
     return "core" if len(parts) == 2 else "ledger" if "ledger" in parts[-1] else parts[1]
 
 
-def drawn(number, seed):
+def drawn(number, seed, root=ROOT):
     """`number` mutants at random: a third of them in the core and the ledgers, where hardly one may survive."""
-    everything = [x for path in sorted((ROOT / PACKAGE).rglob("*.py")) for x in mutants(path)]
+    everything = [x for path in sorted((root / PACKAGE).rglob("*.py")) for x in mutants(path, root)]
     rng = random.Random(seed)
     strict = [x for x in everything if group(x.file) in STRICT]
     others = [x for x in everything if group(x.file) not in STRICT]
@@ -316,7 +321,7 @@ def main():
         for name, lines in found["lines"].items():
             for line, tests in lines.items():
                 recorded["lines"].setdefault(name, {}).setdefault(line, []).extend(tests)
-    chosen = drawn(options.number, options.seed)
+    chosen = drawn(options.number, options.seed, folders[0])  # what changes meanwhile in ROOT is not in the copies
     if options.again:
         wanted = pathlib.Path(options.again).read_text(encoding="utf-8")
         chosen = [mutant for mutant in chosen if str(mutant) in wanted]
