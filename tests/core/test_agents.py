@@ -1,6 +1,7 @@
 """The agents' updates against independent plain-torch programs, and runs together against runs alone."""
 
 import math
+import types
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from helpers import doubled, make_rollout, networks, weights
 from plain_updates import PlainA2C, PlainTuned, copy_weights, largest_difference, linears, tensors
 
-from lecture_utils import A2C, PPO, TUNED, Hyperparameters, Rollout
+from lecture_utils import A2C, PPO, TUNED, Hyperparameters, Rollout, checks
 from lecture_utils.experiments.plain_loop import PlainPPO
 from lecture_utils.ppo import standardize
 from lecture_utils.training import collect_episodes
@@ -232,3 +233,20 @@ def test_rollout_of_another_agent(algorithm, other):
     rollout = make_rollout(algorithm(obs_dim, action_dim, seeds=seeds))
     with pytest.raises(ValueError, match=r"rollout must hold 1 run\(s\) of 3 observation and 1 action dimensions, got"):
         algorithm(3, 1).update(rollout)
+
+
+def test_without_seeds_an_agent_is_that_of_seed_0(algorithm):
+    alone, named = algorithm(3, 1), algorithm(3, 1, seeds=(0,))
+    assert list(alone.seeds) == [0]
+    assert all(map(torch.equal, alone.actor.parameters(), named.actor.parameters()))
+
+
+@pytest.mark.parametrize("half", ["hyperparameters", "actor"])
+def test_half_an_agent_is_no_agent(half):
+    with pytest.raises(TypeError, match="agent must be an A2C or a PPO"):
+        checks.agent(types.SimpleNamespace(**{half: None}))
+
+
+def test_what_is_not_finite_may_have_a_gradient():
+    weights = torch.tensor([[1.0], [torch.nan], [torch.inf]], requires_grad=True)
+    assert checks.NotFinite("weights", weights * 2).runs == [1, 2]

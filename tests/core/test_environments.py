@@ -18,6 +18,7 @@ from lecture_utils import (
     EnvironmentFailed,
     Hyperparameters,
     TrainingDiverged,
+    checks,
     environments,
     evaluate,
     run_episode,
@@ -494,3 +495,41 @@ def test_a_policy_that_diverges_is_named_and_not_the_environment():
         next(agent.actor.parameters())[1, 0, 0] = torch.nan
     with pytest.raises(TrainingDiverged, match=r"run 1 \(seed 5\) diverged in step 20: action is not finite"):
         train(agent, steps=20, env=TwoActions, progress=False)
+
+
+class Numbered(gymnasium.Env):
+    """Three numbers, of which one is NaN in the environment that was made as number `bad`."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (3,))
+    action_space = gymnasium.spaces.Discrete(2)
+    made, bad = 0, 4
+
+    def __init__(self):
+        self.number = Numbered.made
+        Numbered.made += 1
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(3, np.float32), {}
+
+    def step(self, action):
+        nan = np.nan if self.number == Numbered.bad else 0
+        return np.array([0, nan, 0], np.float32), 1.0, False, False, {}
+
+
+@pytest.mark.parametrize("bad", range(4))
+def test_the_environment_that_gives_nan_is_named_among_several(bad, monkeypatch):
+    monkeypatch.setattr(Numbered, "made", 0)
+    monkeypatch.setattr(Numbered, "bad", bad)
+    agent = PPO(3, 1, SMALL.replace(episodes_per_update=2), seeds=[0, 1], choices=2)
+    run, place = divmod(bad, 2)
+    with pytest.raises(EnvironmentFailed, match=f"environment {place} of run {run} gave an observation"):
+        train(agent, steps=40, env=Numbered, progress=False)
+
+
+def test_bounds_are_one_number_only_where_all_are_that_number():
+    def limit(low, high):
+        return checks.sizes(gymnasium.spaces.Box(-1, 1, (2,)), gymnasium.spaces.Box(np.array(low), np.array(high)))
+
+    assert limit([-2.0, -2.0], [2.0, 2.0])["action_limit"] == 2.0
+    for low, high in (([-2.0, -2.0], [2.0, 1.0]), ([-2.0, -1.0], [2.0, 2.0]), ([-1.0, -1.0], [2.0, 2.0])):
+        np.testing.assert_array_equal(limit(low, high)["action_limit"], (low, high))

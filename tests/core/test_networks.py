@@ -218,3 +218,13 @@ def test_a_choices_on_arrays_equals_forward(used, monkeypatch):
         (expected,) = network(x)
     (got,) = fast.on_arrays(network)(x.numpy())
     assert got == pytest.approx(expected.numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize("action_dim", [1, 3])
+@pytest.mark.parametrize("head", ["abs", "softplus", "free"])
+@pytest.mark.parametrize("width", [0.1, 0.5, 2.0])
+def test_the_initial_std_is_that_of_every_state_before_training(width, head, action_dim):
+    recipe = Hyperparameters(std_head=head, initial_std=width)
+    mean, std = GaussianPolicy((3, 16), action_dim, generators(0, 1), recipe, 2.0)(torch.randn(2, 7, 3))
+    assert mean.shape == std.shape == (2, 7, action_dim)
+    torch.testing.assert_close(std, torch.full_like(std, width), rtol=1e-5, atol=0)

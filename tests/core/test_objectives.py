@@ -97,3 +97,12 @@ def test_a_band_of_two_widths():
     for bad in [(0.2,), (0.2, -0.1), (0.1, 0.2, 0.3), (0.2, None)]:
         with pytest.raises(ValueError, match=r"clip must be a number of at least 0.*or a pair"):
             clipped_surrogate(ratio, advantage, bad)
+
+
+def test_a_ratio_on_an_edge_of_the_band_is_inside():
+    change = torch.tensor([0.5, -0.5, 0.0, 1.0], dtype=torch.float64)  # exact in binary
+    log_ratio = (1 + change).log()
+    on_the_edge = (log_ratio.exp() - 1) == change  # where the logarithm comes back exactly
+    assert on_the_edge[:3].all()
+    assert clip_fraction(log_ratio[:3], 0.5) == 0
+    assert clip_fraction(log_ratio, 0.5) == 0.25

@@ -229,3 +229,44 @@ def test_a_summary_by_hand():
 def test_the_price_is_that_of_the_recordings():
     assert language_ledger.STEP_SIZES[1] == brackets.EXPERIMENTS["methods"]["PPO"][1].lr
     assert {how.beta for _, how in brackets.EXPERIMENTS["methods"].values()} == {language_ledger.BETA}
+
+
+ABOVE, BELOW, MORE = (0, math.inf), (-math.inf, 0), (1, math.inf)
+ROWS = [  # how each claim and its number begin, and its range; None: a cosine, whose least is told elsewhere
+    ("Leave-one-out is better", "its J minus PPO's, step size 0.0003", ABOVE),
+    ("Leave-one-out is better", "the same, step size 0.001", ABOVE),
+    ("Leave-one-out is better", "the same, each at its best of three", ABOVE),
+    ("GRPO ends at least as high", "its J minus PPO's, each at its best", ABOVE),
+    ("The group's std gives easy prompts more", "weight of our easiest prompt", MORE),
+    ("Groups all alike become more", "their share, last 20 updates minus first 20", ABOVE),
+    ("The clip holds", "KL(pi || ref) at the end, 8 passes", BELOW),
+    ("The clip holds", "the same at 4 passes", BELOW),
+    ("The clip raises the reward", "reward at the end, 8 passes", ABOVE),
+    ("The clip raises the reward", "the same at 4 passes", ABOVE),
+    ("A band that is wider above", "nats at the end", ABOVE),
+    ("One ratio for the text", "its reward minus the other's", ABOVE),
+    *(("As a loss, ", "", None) for _ in range(3)),
+    ("Learning from an imperfect reward", "share of right texts without a price", BELOW),
+    ("A price of the KL divergence prevents it", "share of right texts at beta 0.03", ABOVE),
+    ("A price of the KL divergence prevents it", "the same at beta 0.1", ABOVE),
+    ("A price buys no more than stopping early", "share of right texts, 200 updates at beta 0.1", BELOW),
+]
+
+
+def test_each_claim_has_its_number_and_its_range(claims):
+    for claim, (says, number, claimed) in zip(claims, ROWS, strict=True):
+        assert claim.says.startswith(says)
+        assert claim.number.startswith(number)
+        assert claimed is None or claim.own.claimed == claimed
+
+
+def test_the_easiest_and_the_hardest_prompt_are_weighed(claims):
+    probability = completion_log_probs(reference()).exp().numpy()
+    right = (probability * task.reward_table().numpy()).sum(-1)
+    half, *ends = (language_ledger.std_weight(x, 8) for x in (0.5, right.max(), right.min()))
+    assert ends[0] != pytest.approx(ends[1], rel=0.1)
+    assert claims[4].own.value == pytest.approx(min(ends) / half, rel=1e-3)
+
+
+def test_a_zero_has_no_minus():
+    assert language_ledger.in_words(-0.0, -0.0, 0.0) == "0.000 [0.000, 0.000]"

@@ -240,3 +240,31 @@ def test_tables_hold_every_claim_and_number(claims):
     assert own.verdict.tolist() == short.verdict.tolist()
     for claim, sentence in zip(claims, short.found, strict=True):
         assert f"{claim.own.value:,.{claim.own.digits}f}" in sentence
+
+
+RANGES = {  # how each claim and its number begin, and the range in which the claim has it
+    "Early learning is comparable": ("PPO minus A2C, mean return of episodes 0", (-100, 100)),
+    "and the clip rarely activates": ("share of PPO's samples outside the band", (0, 0.1)),
+    "PPO reaches a higher asymptote": ("PPO minus A2C, mean return of the last", (0, math.inf)),
+    "with less variance": ("largest dip within a run's curve", (1, math.inf)),
+    "If you re-ran A2C with 10 inner passes": ("A2C, 10 passes minus 5, mean return of the last", (-math.inf, -100)),
+    "PPO's clip means the same change is safe": ("PPO, 10 passes minus 5, mean return of the last", (-100, math.inf)),
+    "(and usually helpful": ("PPO, 10 passes minus 5, mean return of episodes 0", (0, math.inf)),
+    "The gradient automatically vanishes": ("share of PPO's updates that move the policy by more", (0, 0.05)),
+}
+
+
+def test_each_claim_has_its_number_and_its_range(claims):
+    for claim, (says, (number, claimed)) in zip(claims, RANGES.items(), strict=True):
+        assert claim.says.startswith(says)
+        assert claim.number.startswith(number)
+        assert {measure.claimed for measure in (claim.own, *claim.elsewhere)} == {claimed}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "verdict"),
+    [((0, 1), "supported"), ((-1, 0), "undecided"), ((1, 2), "undecided"), ((-1, -0.1), "contradicted"),
+     ((1.1, 2), "contradicted"), ((-1, 2), "undecided")],
+)  # fmt: skip
+def test_an_interval_that_touches_an_end_of_the_range_decides_nothing(bounds, verdict):
+    assert Measure("here", 0.5, bounds, (0, 1)).verdict == verdict
