@@ -234,7 +234,7 @@ def test_answers_arrive_as_they_are(x):
 
 @pytest.mark.parametrize(
     "x", [3, {}, {"plain": []}, {"array": ["|O", [1], ""]}, {"array": ["<f8", [2], "AA=="]}, {"function": True},
-          {"array": ["<f8", [-1, 10**9], ""]}, {"a": 1, "b": 2}, {"dict": [[1]]}],
+          {"array": ["<f8", [-1, 10**9], ""]}, {"array": ["|u1", [2, -1], "AAA="]}, {"a": 1, "b": 2}, {"dict": [[1]]}],
 )  # fmt: skip
 def test_what_no_checker_hands_over_is_refused(x):
     with pytest.raises(ValueError):  # its text depends on which part is wrong

@@ -69,6 +69,9 @@ def test_an_episode_is_drawn_with_its_advantages():
     for axes, gae_lambda in zip(panels, (0.0, 0.85), strict=True):
         expected = gae(REWARDS, VALUES, NEXT_VALUES, np.zeros(T), gamma=0.95, gae_lambda=gae_lambda)
         np.testing.assert_allclose(lines(axes), [expected])
+        above, below = (part.get_datalim(axes.transData) for part in axes.collections)
+        assert (above.y0, above.y1) == pytest.approx((0, expected.max()))
+        assert (below.y0, below.y1) == pytest.approx((expected.min(), 0))
 
 
 def test_the_offset_has_the_truth_once_and_a_curve_with_its_scatter_for_each_lambda():
