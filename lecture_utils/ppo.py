@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.distributions import kl_divergence
 
-from lecture_utils import checks, environments, fast, saving
+from lecture_utils import checks, environments, fast, networks
 from lecture_utils.networks import MLP, Adam, CategoricalPolicy, GaussianPolicy
 
 
@@ -324,7 +324,7 @@ class A2C:
         """The action distribution at (R, B, O) observations. Unvalidated: a diverged run must not stop the others."""
         return actor.distribution(*actor(observation))
 
-    save, load, select = saving.save, classmethod(saving.load), saving.select
+    save, load, select = networks.save, classmethod(networks.load), networks.select
 
 
 class PPO(A2C):

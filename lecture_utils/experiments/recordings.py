@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from lecture_utils import A2C, PPO, saving, train
+from lecture_utils import A2C, PPO, networks, train
 from lecture_utils.experiments.data_files import (
     DATA,
     ROOT,
@@ -55,7 +55,7 @@ def load_agent(name, device="cpu", folder=DATA):
     """The recorded agent `name`: "ppo" or "a2c" after 3,000 episodes, "ppo_early" or "a2c_early" after 250."""
     _check_name(name, [*AGENTS, *(f"{algorithm}_early" for algorithm in AGENTS)])
     path = checked(f"{name}.pt", folder)
-    return saving.load(AGENTS[name.removesuffix("_early")], path, device, remedy="`make data` makes it again")
+    return networks.load(AGENTS[name.removesuffix("_early")], path, device, remedy="`make data` makes it again")
 
 
 def _check_name(name, names):
